@@ -1,0 +1,1 @@
+"""Declarative test gates for pytest: YAML workflows held against goldens."""
