@@ -1,0 +1,109 @@
+"""Clocks: where a run's time comes from. The only module that imports `time`.
+
+A clock counts seconds from the start of its run (`now`), rounded to microseconds so that a sum of
+delays reads the same on every machine, and knows which instant that start was (`started`).
+
+* `VirtualClock` moves only when told to; waiting costs nothing.
+* `SystemClock` moves by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+__all__ = [
+    "DEFAULT_START",
+    "Clock",
+    "SystemClock",
+    "VirtualClock",
+    "instant",
+    "parse_duration",
+    "shown_duration",
+]
+
+# The instant at which a simulated run begins when its case names none.
+DEFAULT_START = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Clock(Protocol):
+    """What the engine asks of time."""
+
+    started: datetime
+
+    def now(self) -> float:
+        """Seconds since the run started."""
+
+    def advance(self, until: float) -> None:
+        """Let time pass up to `until`; a moment that has passed already changes nothing."""
+
+
+class VirtualClock:
+    """A clock that stands still until it is advanced."""
+
+    def __init__(self, started: datetime = DEFAULT_START) -> None:
+        self.started = started
+        self._now = 0.0
+
+    def now(self) -> float:
+        """Seconds since the run started."""
+        return self._now
+
+    def advance(self, until: float) -> None:
+        """Jump to `until`."""
+        self._now = max(self._now, round(until, 6))
+
+
+class SystemClock:
+    """The clock of the machine; monotonic, whatever happens to the wall clock meanwhile."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self._origin = time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the run started."""
+        return round(time.monotonic() - self._origin, 6)
+
+    def advance(self, until: float) -> None:
+        """Sleep until `until`."""
+        time.sleep(max(0.0, until - self.now()))
+
+
+def instant(clock: Clock, at: float) -> datetime:
+    """The date and time of the moment `at` of a clock's run."""
+    return clock.started + timedelta(seconds=at)
+
+
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIMPLE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_ISO = re.compile(r"P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+DURATION_FORMS = "a number of seconds, or a text such as '1.5s', '500ms', '5m', '2h', '1d', 'PT1S'"
+
+
+def parse_duration(value: object) -> float:
+    """Seconds, from any form of LANGUAGE 1; raises `ValueError` with the forms that exist."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value >= 0 and math.isfinite(value):
+            return float(value)
+    elif isinstance(value, str):
+        if simple := _SIMPLE.fullmatch(value):
+            return round(float(simple[1]) * UNITS[simple[2]], 6)
+        iso = _ISO.fullmatch(value)
+        if iso and any(iso.groups()):
+            days, hours, minutes, seconds = (float(each or 0) for each in iso.groups())
+            return days * 86400 + hours * 3600 + minutes * 60 + seconds
+    raise ValueError(f"{value!r} is no duration; allowed: {DURATION_FORMS}")
+
+
+def shown_duration(seconds: float) -> str:
+    """The shortest usual form: `500ms`, `30s`, `5m`, `1h`, `1d`, `90.5s`."""
+    if 0 < seconds < 1 and round(seconds * 1000, 3).is_integer():
+        return f"{round(seconds * 1000)}ms"
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % UNITS[unit] == 0:
+            return f"{int(seconds // UNITS[unit])}{unit}"
+    return f"{seconds:g}s" if seconds < 1e5 else f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"

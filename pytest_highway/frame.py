@@ -1,0 +1,287 @@
+"""The one contract between operators and engine: frames, effects, answers and outcomes.
+
+An operator is a generator function over an `ExecutionFrame`. It yields *effects*, is sent their
+answers, and returns an `Outcome`:
+
+    yields      is sent            meaning
+    Attempt     Answer             call the frame's tool once more
+    Pause       None               wait before the next attempt
+    Choose      None               a condition takes an edge
+
+The engine owns everything else: time, order, limits, the log. A generator never logs, sleeps or
+calls a tool itself, so that every driver of the engine sees the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, MutableMapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from pytest_highway.errors import HighwayError
+from pytest_highway.events import Event, EventEmitted, Fault, Logged, TaskEnded, UsageAdded
+from pytest_highway.plan import Node, Scope
+from pytest_highway.serialization import to_plain
+from pytest_highway.state import Actor, RunMemory, TaskMemory, TaskStates
+from pytest_highway.tool_context import LogLevel, Memory
+from pytest_highway.tools import Tool
+
+__all__ = [
+    "Answer",
+    "Attempt",
+    "Call",
+    "Choose",
+    "Effect",
+    "ExecutionFrame",
+    "Outcome",
+    "Pause",
+    "Problem",
+    "RunServices",
+    "ScopeRun",
+    "Steps",
+    "TimedOut",
+    "Unretryable",
+    "fault_of",
+]
+
+
+class Unretryable(HighwayError):
+    """A failure that a further attempt cannot mend."""
+
+
+class TimedOut(TimeoutError):
+    """An attempt took longer than its timeout; a `TimeoutError` to everyone who looks."""
+
+
+class Answer(NamedTuple):
+    """How an attempt ended: a plain value, or the exception. `after` is its latency in seconds."""
+
+    value: object = None
+    error: Exception | None = None
+    after: float = 0.0
+
+
+class Outcome(NamedTuple):
+    """How a task ended; see `TaskEnded` for the fields."""
+
+    status: str
+    value: object = None
+    fault: Fault | None = None
+    reason: str = ""
+    attempts: int = 0
+
+
+class Attempt(NamedTuple):
+    """Effect: call the tool of the frame's node with these rendered arguments."""
+
+    number: int
+    args: list[object]
+    kwargs: dict[str, object]
+    feedback: str | None
+
+
+class Pause(NamedTuple):
+    """Effect: let `seconds` pass before attempt `number`."""
+
+    number: int
+    seconds: float
+
+
+class Choose(NamedTuple):
+    """Effect: a condition was evaluated; `resolved` is its text with the values it read."""
+
+    resolved: str
+    value: bool
+
+
+Effect = Attempt | Pause | Choose
+Steps = Generator[Effect, Answer | None, Outcome]
+
+
+class Problem(NamedTuple):
+    """An edge that is not live: `kind` is dead, failed or cancelled, `source` where it starts.
+
+    `killers` are the nodes that decided against a dead edge; see `rules`.
+    """
+
+    source: int
+    kind: str
+    killers: tuple[int, ...] = ()
+
+
+class RunServices:
+    """What lives as long as a run and is shared by all of its calls."""
+
+    __slots__ = ("log", "memory", "now", "resources", "variables")
+
+    def __init__(
+        self,
+        log: list[Event],
+        memory: RunMemory,
+        variables: Mapping[str, object],
+        now: Callable[[], float],
+    ) -> None:
+        self.log = log
+        self.memory = memory
+        self.variables = variables
+        self.resources: MutableMapping[str, object] = {}
+        self.now = now
+
+
+class ScopeRun:
+    """One entry into a scope: how far each of its nodes is.
+
+    `waiting[n]` counts the upstreams of node n that have not ended; `problems[n]` lists its edges
+    that are not live; `ends[n]` is its end, or None; `chosen[c]` is the node that condition c took;
+    `replaced` holds the failed nodes that a fallback stands in for.
+    """
+
+    __slots__ = (
+        "chosen",
+        "ends",
+        "frames",
+        "left",
+        "prefix",
+        "problems",
+        "replaced",
+        "roots",
+        "scope",
+        "waiting",
+    )
+
+    def __init__(self, scope: Scope, prefix: str, roots: dict[str, object]) -> None:
+        self.scope = scope
+        self.prefix = prefix
+        self.waiting = list(scope.waits)
+        self.problems: dict[int, list[Problem]] = {}
+        self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
+        self.chosen: dict[int, int | None] = {}
+        self.frames: dict[int, ExecutionFrame] = {}
+        self.replaced: set[int] = set()
+        self.left = len(scope.nodes)
+        states = TaskStates(scope.index, self.ends)
+        self.roots = {**roots, "results": {}, "tasks": states, "prev": states}
+
+    @property
+    def results(self) -> dict[str, object]:
+        """Results by key, as templates see them."""
+        found = self.roots["results"]
+        assert isinstance(found, dict)
+        return found
+
+    def path(self, node: Node) -> str:
+        """The path of a node in this run."""
+        return self.prefix + node.id
+
+    def actor(self, node: Node) -> Actor:
+        """The node as a user of memory."""
+        return Actor(self.prefix + node.id, self, node.index, node.result_is_read)
+
+
+class ExecutionFrame:
+    """One running operator. `pending` is the call whose answer it waits for, if any."""
+
+    __slots__ = ("attempts", "node", "path", "pending", "run", "steps")
+
+    def __init__(self, run: ScopeRun, node: Node, steps: Callable[[ExecutionFrame], Steps]) -> None:
+        self.run = run
+        self.node = node
+        self.path = run.prefix + node.id
+        self.attempts = 0
+        self.pending: object = None
+        self.steps = steps(self)
+
+    @property
+    def roots(self) -> dict[str, object]:
+        """What expressions of this node may read."""
+        return self.run.roots
+
+
+class Call:
+    """One attempt on its way to a tool: what is called, and the host of the tool's context.
+
+    What the tool logs and uses is kept here and enters the run's log when the call has ended, by
+    the engine's own hand: no thread of a tool reaches the log.
+    """
+
+    __slots__ = (
+        "args",
+        "attempt",
+        "deadline",
+        "feedback",
+        "frame",
+        "kwargs",
+        "latency",
+        "records",
+        "services",
+        "tool",
+    )
+
+    def __init__(
+        self, frame: ExecutionFrame, tool: Tool, attempt: Attempt, services: RunServices
+    ) -> None:
+        self.frame = frame
+        self.tool = tool
+        self.attempt = attempt.number
+        self.args = attempt.args
+        self.kwargs = attempt.kwargs
+        self.feedback = attempt.feedback
+        self.services = services
+        self.records: list[Event] = []
+        self.latency = 0.0  # virtual seconds that stubbed HTTP answers took
+        timeout = frame.node.timeout
+        self.deadline = None if timeout is None else services.now() + timeout
+
+    @property
+    def path(self) -> str:
+        """The path of the calling task."""
+        return self.frame.path
+
+    @property
+    def memory(self) -> Memory:
+        """The run's memory, used in the name of this task."""
+        return TaskMemory(self.services.memory, self.frame.run.actor(self.frame.node))
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """The run's variables."""
+        return self.services.variables
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """The task's own metadata."""
+        return self.frame.node.model.metadata
+
+    @property
+    def resources(self) -> MutableMapping[str, object]:
+        """What lives as long as the run."""
+        return self.services.resources
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the frame no longer waits for this call."""
+        return self.frame.pending is not self
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, or None."""
+        return None if self.deadline is None else self.deadline - self.services.now()
+
+    def log(self, level: LogLevel, message: str) -> None:
+        """Keep one log line."""
+        self.records.append(
+            Logged(self.services.now(), self.frame.path, self.tool.name, level, message)
+        )
+
+    def add_usage(self, cost: Decimal, tokens: int) -> None:
+        """Keep what the attempt used."""
+        self.records.append(UsageAdded(self.services.now(), self.frame.path, str(cost), tokens))
+
+    def emit(self, name: str, data: object) -> None:
+        """Keep an event for those who wait."""
+        self.records.append(EventEmitted(self.services.now(), self.frame.path, name, to_plain(data)))
+
+
+def fault_of(error: BaseException, path: str) -> Fault:
+    """An exception as data."""
+    kind = TimeoutError if isinstance(error, TimedOut) else type(error)
+    return Fault(kind.__name__, str(error), path)

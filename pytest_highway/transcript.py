@@ -1,0 +1,278 @@
+"""Transcripts: the account of a run in lines of text, derived from its log alone (LANGUAGE 6, 8).
+
+Three levels exist:
+
+    log      what tools logged
+    tasks    a head line for each task, what it logged, how it failed; the default
+    engine   the engine's own account
+
+Lines are in plan order, not in order of time: a task's own lines stand together, tasks stand as
+the outline of `RunStarted` lists them. No times, counters or thread names appear, so the same
+outcome has the same transcript under every schedule.
+
+At level `tasks` a task reads, with `path` in front of its first line:
+
+    tool(args) -> key                    a call; the key only when the result was stored
+    200 == 200 -> if_true: target        a condition
+    skipped (why)   cancelled (why)      it did not run
+    failed (fault)                       it failed before its call
+      info: text                         what it logged
+      attempt 1 failed: fault; retry in 2s
+      failed: fault                      its end; `timed out: …`, `failed, replaced by x: …`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from pytest_highway.clock import shown_duration
+from pytest_highway.events import (
+    AttemptEnded,
+    ConditionEvaluated,
+    Event,
+    Fault,
+    Logged,
+    Outline,
+    RetryScheduled,
+    RunEnded,
+    RunStarted,
+    StoodIn,
+    TaskEnded,
+    TaskStarted,
+    ToolCalled,
+)
+from pytest_highway.serialization import to_json
+
+__all__ = ["LEVELS", "Level", "transcript"]
+
+Level = Literal["log", "tasks", "engine"]
+LEVELS: tuple[Level, ...] = ("log", "tasks", "engine")
+
+ByPath = Mapping[str, Sequence[Event]]
+
+
+def transcript(log: Iterable[Event], level: Level = "tasks") -> list[str]:
+    """The lines of a whole run at one level."""
+    by_path: dict[str, list[Event]] = {}
+    started: RunStarted | None = None
+    ended: RunEnded | None = None
+    for event in log:
+        path = event.path
+        if path:
+            try:
+                by_path[path].append(event)
+            except KeyError:
+                by_path[path] = [event]
+        elif type(event) is RunStarted:
+            started = event
+        elif type(event) is RunEnded:
+            ended = event
+    lines = []
+    if started is not None:
+        lines += _OPENINGS[level](started)
+        lines += _task_lines(level, started.outline, by_path)
+    if ended is not None:
+        lines += _CLOSINGS[level](ended, "" if started is None else started.workflow)
+    return lines
+
+
+def _task_lines(level: Level, outline: Sequence[Outline], by_path: ByPath) -> Iterator[str]:
+    write = _WRITERS[level]
+    replaced = _replacements(by_path) if level == "tasks" else {}
+    for entry in outline:
+        events = by_path.get(entry.id)
+        if events:
+            yield from write(entry, events, replaced)
+
+
+def _replacements(by_path: ByPath) -> dict[str, str]:
+    """Which fallback stands in for which failed task, by path."""
+    return {
+        event.task: event.path
+        for events in by_path.values()
+        for event in events
+        if type(event) is StoodIn
+    }
+
+
+# --- level log ---------------------------------------------------------------------------------
+
+
+def _log_lines(
+    _entry: Outline, events: Sequence[Event], _replaced: Mapping[str, str]
+) -> Iterator[str]:
+    for event in events:
+        if type(event) is Logged and event.level != "trace":
+            yield from _message(event, "")
+
+
+def _message(event: Logged, indent: str) -> list[str]:
+    first, *rest = event.message.split("\n")
+    return [f"{indent}{event.level}: {first}", *(f"{indent}  {line}" for line in rest)]
+
+
+# --- level tasks -------------------------------------------------------------------------------
+
+_NOT_RUN = {"skipped": "skipped", "upstream_failed": "skipped", "cancelled": "cancelled"}
+
+
+def _short_lines(
+    entry: Outline, events: Sequence[Event], replaced: Mapping[str, str]
+) -> Iterator[str]:
+    end = events[-1] if type(events[-1]) is TaskEnded else _end_of(events)
+    name = entry.id
+    headed = False
+    failure: AttemptEnded | None = None
+    for event in events:
+        kind = type(event)
+        if kind is ToolCalled:
+            if not headed:
+                headed = True
+                key = "" if end is None or not end.result_key else f" -> {end.result_key}"
+                yield f"{name}: {_called(event)}{key}"
+        elif kind is Logged:
+            if event.level != "trace":
+                yield from _message(event, "  ")
+        elif kind is ConditionEvaluated:
+            headed = True
+            target = f": {event.target}" if event.target else ""
+            yield f"{name}: {event.resolved} -> {event.side}{target}"
+        elif kind is AttemptEnded:
+            failure = event
+        elif kind is RetryScheduled and failure is not None:
+            what = "timed out" if failure.timed_out else "failed"
+            after = f"retry in {shown_duration(event.delay)}" if event.delay else "retry"
+            yield f"  attempt {failure.attempt} {what}: {_fault(failure.fault)}; {after}"
+    if end is not None:
+        yield from _end_line(name, end, headed, replaced.get(end.path, ""))
+
+
+def _end_of(events: Sequence[Event]) -> TaskEnded | None:
+    return next((event for event in events if type(event) is TaskEnded), None)
+
+
+def _called(event: ToolCalled) -> str:
+    shown = [to_json(each) for each in event.args]
+    if event.kwargs:
+        shown += [f"{name}={to_json(each)}" for name, each in event.kwargs.items()]
+    return f"{event.tool}({', '.join(shown)})"
+
+
+def _end_line(name: str, end: TaskEnded, headed: bool, stand_in: str) -> Iterator[str]:
+    if end.status in _NOT_RUN:
+        what = f"{_NOT_RUN[end.status]} ({end.reason})"
+        yield f"  {what}" if headed else f"{name}: {what}"
+    elif end.fault is not None:
+        what = "timed out" if end.status == "timed_out" else "failed"
+        if stand_in:
+            what += f", replaced by {stand_in}"
+        if headed:
+            yield f"  {what}: {_fault(end.fault)}"
+        else:
+            yield f"{name}: {what} ({_fault(end.fault)})"
+
+
+def _fault(fault: Fault) -> str:
+    """One line, whatever the exception's text holds."""
+    return " ".join(str(fault).splitlines())
+
+
+# --- level engine ------------------------------------------------------------------------------
+
+
+def _engine_lines(
+    entry: Outline, events: Sequence[Event], _replaced: Mapping[str, str]
+) -> Iterator[str]:
+    chosen = ""
+    for event in events:
+        kind = type(event)
+        if kind is TaskStarted:
+            yield f"Orchestrator: Executing task {entry.id}"
+            if entry.kind == "task":
+                yield f"TaskHandler: Executing task: {entry.id}"
+        elif kind is ToolCalled:
+            yield from _engine_call(event)
+        elif kind is Logged:
+            yield from _engine_message(event)
+        elif kind is ConditionEvaluated:
+            chosen = event.target
+            yield f"ConditionHandler: Evaluating '{event.source}'"
+            yield f"ConditionHandler: Resolved to '{event.resolved}'. Result: {event.value}"
+        elif kind is RetryScheduled:
+            delay = shown_duration(event.delay)
+            yield f"TaskHandler: Retrying task: {entry.id} (attempt {event.attempt}) in {delay}"
+        elif kind is TaskEnded:
+            yield from _engine_end(entry.id, event, chosen)
+
+
+def _engine_call(event: ToolCalled) -> Iterator[str]:
+    if event.guarded:
+        yield f"TaskHandler: Getting or creating bulkhead for '{event.tool}'"
+        yield f"TaskHandler: Calling {event.tool} via bulkhead..."
+    else:
+        kwargs = f" kwargs={event.kwargs!r}" if event.kwargs else ""
+        yield f"TaskHandler: Calling {event.tool} with args={event.args!r}{kwargs}"
+
+
+def _engine_message(event: Logged) -> Iterator[str]:
+    source = "[HighwayEngine] -"
+    if event.level == "trace":
+        first, *rest = event.tool.split(".")
+        parts = ["tool" if first == "tools" else first, *rest]
+        source = f"  [{'.'.join(part.capitalize() for part in parts)}]"
+    first, *rest = event.message.split("\n")
+    yield f"{source} {first}"
+    yield from (f"  {line}" for line in rest)
+
+
+def _engine_end(name: str, end: TaskEnded, chosen: str) -> Iterator[str]:
+    if end.result_key:
+        yield f"State: Setting result for key: {end.result_key}"
+    if end.status == "success":
+        adding = f" Adding '{chosen}' to queue." if chosen else ""
+        yield f"Orchestrator: Task {name} completed.{adding}"
+    elif end.fault is not None:
+        yield f"Orchestrator: Task {name} failed: {_fault(end.fault)}"
+    elif end.status == "cancelled":
+        yield f"Orchestrator: Task {name} cancelled: {end.reason}"
+
+
+# --- first and last lines ----------------------------------------------------------------------
+
+
+def _engine_opening(event: RunStarted) -> list[str]:
+    return [
+        f"Engine: Loading workflow from: {event.file}",
+        f"ToolRegistry loaded with {event.functions} functions.",
+        "WorkflowState initialized.",
+        "Orchestrator initialized.",
+        f"Orchestrator: Starting workflow '{event.workflow}'",
+    ]
+
+
+def _engine_closing(event: RunEnded, workflow: str) -> list[str]:
+    word = "finished" if event.status == "success" else event.status
+    return [f"Orchestrator: Workflow '{workflow}' {word}."]
+
+
+def _short_closing(event: RunEnded, _workflow: str) -> list[str]:
+    if event.fault is None or event.status != "failed":
+        return [f"run: {event.status}"]
+    where = f"{event.fault.task}: " if event.fault.task else ""
+    return [f"run: failed ({where}{_fault(event.fault)})"]
+
+
+Writer = Callable[[Outline, Sequence[Event], Mapping[str, str]], Iterator[str]]
+
+_WRITERS: dict[Level, Writer] = {"log": _log_lines, "tasks": _short_lines, "engine": _engine_lines}
+_OPENINGS: dict[Level, Callable[[RunStarted], list[str]]] = {
+    "log": lambda _event: [],
+    "tasks": lambda _event: [],
+    "engine": _engine_opening,
+}
+_CLOSINGS: dict[Level, Callable[[RunEnded, str], list[str]]] = {
+    "log": lambda _event, _workflow: [],
+    "tasks": _short_closing,
+    "engine": _engine_closing,
+}
