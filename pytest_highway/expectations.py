@@ -16,7 +16,7 @@ from pytest_highway.cases import Case
 from pytest_highway.clock import parse_duration, shown_duration
 from pytest_highway.errors import listed
 from pytest_highway.events import ToolCalled
-from pytest_highway.lines import compare_lines, split_lines, update_lines
+from pytest_highway.lines import LineDifference, compare_lines, split_lines, update_lines
 from pytest_highway.matchers import MISSING, mismatches, shown
 from pytest_highway.plan import Loc
 from pytest_highway.tools import Registry
@@ -32,8 +32,8 @@ NOTHING = MISSING
 class Failure:
     """One expectation that does not hold.
 
-    `loc` is its place in the case; `detail` what is shown below the first line; `update` what an
-    update would write at `loc` (`golden` tells that it belongs into the golden file instead).
+    `loc` is its place in the case; `detail` or `difference` is what is shown below the first line;
+    `update` what an update would write at `loc` (`golden`: into the golden file instead).
     """
 
     loc: Loc
@@ -41,6 +41,11 @@ class Failure:
     detail: str = ""
     update: object = NOTHING
     golden: bool = False
+    difference: LineDifference | None = None
+
+    def shown(self, limit: int | None) -> str:
+        """What stands below the first line; a diff has at most `limit` lines."""
+        return self.detail if self.difference is None else self.difference.render(limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +302,8 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
     difference = compare_lines(wanted, actual, model.match)
     if difference is not None:
         update = update_lines(wanted, actual) if model.match == "exact" else NOTHING
-        detail = difference.render()
-        yield Failure(loc, f"transcript: {difference.summary}", detail, update, in_file)
+        message = f"transcript: {difference.summary}"
+        yield Failure(loc, message, "", update, in_file, difference)
 
 
 def _transcript_loc(checked: Checked) -> Loc:

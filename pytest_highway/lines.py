@@ -128,7 +128,7 @@ def compare_lines(
     return LineDifference(
         first.e1 if first.e1 < first.e2 else None,
         first.a1 if first.a1 < first.a2 else None,
-        _summary(texts, ops, first, mode),
+        _summary(texts, ops, mode),
         [*LABELS, *_hunks(texts, ops)],
     )
 
@@ -159,36 +159,41 @@ def _merged(ops: Sequence[Op], origin: Sequence[int]) -> list[Op]:
     return merged
 
 
-def _summary(texts: Texts, ops: Sequence[Op], first: Op, mode: Mode) -> str:
+def _summary(texts: Texts, ops: Sequence[Op], mode: Mode) -> str:
     """One line on the first difference."""
-    base = _first_summary(texts, first)
+    at = next(number for number, op in enumerate(ops) if op.kind == "change")
+    first = ops[at]
+    passed = ops[at + 1] if ops[at + 1 :] else first
+    base = _first_summary(texts, first, passed)
     if mode == "contains":
         if any(op.kind == "equal" for op in ops) or first.a1 < first.a2:
             return f"no such block of lines; where it comes nearest, {base}"
         text = _cut(texts.expected[first.e1], 0)
         return f"no such block of lines; none is there, the first being {text!r}"
     if mode == "subset" and first.a1 == first.a2:
-        text = form_of(texts.expected[first.e1])
-        passed = [op.a1 for op in ops if op.kind == "skip" and text in texts.actual[op.a1 : op.a2]]
-        if passed:
-            place = texts.actual.index(str(text), passed[0]) + 1
+        form = form_of(texts.expected[first.e1])
+        free = [op for op in ops if op.kind == "skip" and form in texts.actual[op.a1 : op.a2]]
+        if free:
+            place = texts.actual.index(str(form), free[0].a1) + 1
             return f"{base}; it stands out of order, in line {place}"
     return base
 
 
-def _first_summary(texts: Texts, first: Op) -> str:
+def _first_summary(texts: Texts, first: Op, following: Op) -> str:
+    """One line on a change, given the stretch after it."""
     _, e1, e2, a1, a2 = first
-    expected = texts.expected[e1] if e1 < e2 else None
-    actual = texts.actual[a1] if a1 < a2 else None
-    if expected is not None and actual is not None:
-        wanted, got = _quoted(expected, actual)
+    if e1 == e2:
+        return f"line {a1 + 1}: unexpected {_cut(texts.actual[a1], 0)!r}"
+    if a1 < a2:
+        wanted, got = _quoted(texts.expected[e1], texts.actual[a1])
         return f"line {a1 + 1}: expected {wanted}, got {got}"
-    if expected is None:
-        return f"line {a1 + 1}: unexpected {_cut(str(actual), 0)!r}"
-    wanted = repr(_cut(expected, 0))
+    missing = repr(_cut(texts.expected[e1], 0))
     if a1 == len(texts.actual):
-        return f"line {a1 + 1}: expected {wanted}, got nothing"
-    return f"line {a1 + 1}: missing {wanted}, got {_cut(texts.actual[a1], 0)!r}"
+        return f"line {a1 + 1}: expected {missing}, got nothing"
+    if following.kind == "skip" and a1 < following.a2:
+        last = f" to {following.a2}" if a1 + 1 < following.a2 else ""
+        return f"line {a1 + 1}{last}: missing {missing}"
+    return f"line {a1 + 1}: missing {missing}, got {_cut(texts.actual[a1], 0)!r}"
 
 
 def _compare_unordered(

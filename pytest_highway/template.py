@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from pytest_highway.closures import Code, Hole, Reference, Roots, Trace, joined, placed
 from pytest_highway.parser import parse_templates
@@ -159,10 +160,13 @@ class _Compiler:
     faults: Faults
 
     def compile(self, data: object, loc: Loc) -> Render | None:
+        """What renders the data that stands at `loc`."""
         if isinstance(data, str):
             return self.string(data, loc) if "{{" in data else None
         if isinstance(data, (list, tuple)):
-            return self.slots([*data], list(enumerate(data)), loc)
+            # A list is copied and filled by the same calls as a mapping.
+            base = cast("dict[str | int, object]", [*data])
+            return self.slots(base, list(enumerate(data)), loc)
         if isinstance(data, Mapping):
             for key in data:
                 self.check_key(key, loc)
@@ -170,6 +174,7 @@ class _Compiler:
         return None
 
     def string(self, text: str, loc: Loc) -> Render | None:
+        """What renders a string; a bad one is a fault, and stands for itself."""
         try:
             template = compile_template(text)
         except ExpressionError as error:
@@ -179,13 +184,16 @@ class _Compiler:
         return template.render
 
     def check_key(self, key: object, loc: Loc) -> None:
+        """Refuses a template in a key, which would otherwise stay there as braces."""
         if isinstance(key, str) and "{{" in key:
-            error = ExpressionError("a key is not rendered, so no template", key.index("{{"), key)
+            error = ExpressionError(
+                "a key is not rendered, so it holds no template", key.index("{{"), key
+            )
             self.faults.append(((*loc, key), error))
 
     def slots(
         self,
-        base: list[object] | dict[str | int, object],
+        base: dict[str | int, object],
         entries: Sequence[tuple[str | int, object]],
         loc: Loc,
     ) -> Render | None:
@@ -202,7 +210,7 @@ class _Compiler:
         def fill(roots: Roots) -> object:
             made = base.copy()
             for key, render in filled:
-                made[key] = render(roots)  # type: ignore[index]
+                made[key] = render(roots)
             return made
 
         return fill

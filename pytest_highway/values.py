@@ -45,6 +45,9 @@ SHOWN_JSON = 200  # characters of a value in a resolved condition
 # Types that are passed on as they are: immutable, and no container.
 ATOMS = frozenset({str, int, float, bool, type(None)})
 
+# Of these, a million need not be looked at one by one to be counted.
+WEIGHTLESS = ATOMS - {str}
+
 # Texts that Python counts as true and that hardly anybody means so.
 FALSE_WORDS = frozenset({"false", "0", "no", "off", "none", "null"})
 
@@ -160,7 +163,8 @@ def weight(value: object) -> int:
             total += max(len(item) - 1, 0)  # its place in the container is counted already
         elif isinstance(item, (list, tuple)):
             total += len(item)
-            stack.extend(item)
+            if not WEIGHTLESS.issuperset(map(type, item)):
+                stack.extend(item)
         elif isinstance(item, Mapping):
             total += len(item)
             stack.extend(item.keys())

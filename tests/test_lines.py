@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_highway.alignment import assign
@@ -20,6 +20,9 @@ from pytest_highway.lines import (
     split_lines,
     update_lines,
 )
+
+# A busy machine is no failure.
+UNTIMED = settings(deadline=None)
 
 MODES: tuple[Mode, ...] = ("exact", "subset", "contains", "unordered")
 
@@ -78,7 +81,9 @@ def naive_exact(expected: Sequence[str], actual: Sequence[str]) -> bool:
     if expected[0] == "...":
         return any(naive_exact(expected[1:], actual[at:]) for at in range(len(actual) + 1))
     return (
-        bool(actual) and naive_fits(expected[0], actual[0]) and naive_exact(expected[1:], actual[1:])
+        bool(actual)
+        and naive_fits(expected[0], actual[0])
+        and naive_exact(expected[1:], actual[1:])
     )
 
 
@@ -99,24 +104,28 @@ def naive_unordered(expected: Sequence[str], actual: Sequence[str]) -> bool:
     )
 
 
+@UNTIMED
 @given(expected_lists(), actual_lists())
 def test_exact_is_what_its_definition_says(expected: list[str], actual: list[str]) -> None:
     """Leftmost placing of the runs between `...` decides as trying every place does."""
     assert (compare_lines(expected, actual) is None) == naive_exact(expected, actual)
 
 
+@UNTIMED
 @given(expected_lists(), actual_lists())
 def test_contains_is_what_its_definition_says(expected: list[str], actual: list[str]) -> None:
     """Some unbroken block of the actual lines is as `exact` has it."""
     assert (compare_lines(expected, actual, "contains") is None) == naive_contains(expected, actual)
 
 
+@UNTIMED
 @given(single_lists(), actual_lists())
 def test_subset_is_what_its_definition_says(expected: list[str], actual: list[str]) -> None:
     """Some choice of actual lines, in their order, fits line by line."""
     assert (compare_lines(expected, actual, "subset") is None) == naive_subset(expected, actual)
 
 
+@UNTIMED
 @given(expected_lists(), actual_lists())
 def test_subset_does_not_care_about_dots(expected: list[str], actual: list[str]) -> None:
     """In `subset` a `...` says what holds anyway."""
@@ -125,6 +134,7 @@ def test_subset_does_not_care_about_dots(expected: list[str], actual: list[str])
     assert (with_dots is None) == (compare_lines(plain, actual, "subset") is None)
 
 
+@UNTIMED
 @given(single_lists(), actual_lists(5))
 def test_unordered_is_what_its_definition_says(expected: list[str], actual: list[str]) -> None:
     """Some order of the actual lines fits line by line."""
@@ -133,12 +143,14 @@ def test_unordered_is_what_its_definition_says(expected: list[str], actual: list
     )
 
 
+@UNTIMED
 @given(st.text("ab*?", max_size=6), st.text("ab", max_size=6))
 def test_glob_is_what_its_definition_says(glob: str, line: str) -> None:
     """Taking each part at its leftmost place decides as trying every place does."""
     assert (compare_lines([f"{glob} (glob)"], [line]) is None) == naive_glob(glob, line)
 
 
+@UNTIMED
 @given(st.lists(st.lists(st.integers(0, 4), max_size=4), max_size=5))
 def test_assign_pairs_as_many_as_can_be(choices: list[list[int]]) -> None:
     """The pairing is valid, and no other pairing is larger."""
@@ -234,8 +246,10 @@ def test_an_expression_that_is_not_valid_fits_nothing(mode: Mode) -> None:
             [
                 (
                     1,
-                    "'( (re)' is no regular expression (missing ), unterminated subpattern at"
-                    " position 0); a line as it stands ends in ' (eq)'",
+                    (
+                        "'( (re)' is no regular expression (missing ), unterminated subpattern at"
+                        " position 0); a line as it stands ends in ' (eq)'"
+                    ),
                 )
             ],
         ),
@@ -262,6 +276,7 @@ def test_line_faults_are_found_before_any_run(
     assert line_faults(expected, mode) == faults
 
 
+@UNTIMED
 @given(st.lists(st.text(alphabet="ab.()reglobq \r", max_size=9)))
 def test_escaped_lines_expect_just_themselves(lines: list[str]) -> None:
     """Whatever a line looks like, its escaped form fits it and has no fault."""
@@ -314,7 +329,7 @@ def test_lines_may_come_in_any_sequence() -> None:
             (2, 2),
             "line 3: expected 'x = [0-9]+ (re)', got 'x = [0-z]'",
         ),
-        ("a|...|q|...|z", "a|b|c|z", "exact", (2, None), "line 4: missing 'q', got 'z'"),
+        ("a|...|q|...|z", "a|b|c|z", "exact", (2, None), "line 2 to 3: missing 'q'"),
         ("a|...|...|b", "a", "exact", (3, None), "line 2: expected 'b', got nothing"),
         (
             "b|c",
@@ -328,8 +343,10 @@ def test_lines_may_come_in_any_sequence() -> None:
             "a|saved 4",
             "contains",
             (0, 1),
-            "no such block of lines; where it comes nearest,"
-            " line 2: expected 'saved 3', got 'saved 4'",
+            (
+                "no such block of lines; where it comes nearest,"
+                " line 2: expected 'saved 3', got 'saved 4'"
+            ),
         ),
         (
             "q|r",
@@ -338,7 +355,7 @@ def test_lines_may_come_in_any_sequence() -> None:
             (0, None),
             "no such block of lines; none is there, the first being 'q'",
         ),
-        ("a|q|c", "a|b|c", "subset", (1, None), "line 2: missing 'q', got 'b'"),
+        ("a|q|c", "a|b|c", "subset", (1, None), "line 2: missing 'q'"),
         (
             "a|c|b",
             "a|b|x|c",
@@ -346,7 +363,8 @@ def test_lines_may_come_in_any_sequence() -> None:
             (1, None),
             "line 2: missing 'c', got 'b'; it stands out of order, in line 4",
         ),
-        ("a|...|q", "a|b", "subset", (2, None), "line 3: expected 'q', got nothing"),
+        ("a|...|q", "a|b", "subset", (2, None), "line 2: missing 'q'"),
+        ("a|q", "a", "subset", (1, None), "line 2: expected 'q', got nothing"),
         ("a|b", "b|c", "unordered", (0, 1), "missing 'a', unexpected 'c' in line 2"),
         ("a|a|b", "b", "unordered", (0, None), "2 lines missing, first 'a'"),
         ("a", "b|a|c", "unordered", (None, 0), "2 lines unexpected, first 'b' in line 1"),
@@ -411,7 +429,7 @@ def test_a_difference_is_told_in_one_line(
             "a|q|c|d|e",
             "a|b|c|d|x|e",
             "subset",
-            "@@ -1,5 +1,5 @@| a|-q| ...| c| d",
+            "@@ -1,4 +1,4 @@| a|-q| ...| c| d",
             id="what a subset leaves out is dots",
         ),
         pytest.param("a|b", "c|a", "unordered", "-b|+c", id="no order, no hunks"),
@@ -422,8 +440,7 @@ def test_a_diff_shows_the_changes_in_context(
 ) -> None:
     """Patterns and dots that hold are context, all else is signed."""
     found = difference(expected.split("|"), [each for each in actual.split("|") if each], mode)
-    shown = diff.replace("@@ -1,5 +1,5 @@| a|-q| ...| c| d", "@@ -1,4 +1,4 @@| a|-q| ...| c| d")
-    assert found.diff == ["--- expected", "+++ actual", *shown.split("|")]
+    assert found.diff == ["--- expected", "+++ actual", *diff.split("|")]
 
 
 @pytest.mark.parametrize(
@@ -491,13 +508,13 @@ def numbered(size: int, form: str = "line {}") -> list[str]:
         pytest.param(
             [each for number in range(30) for each in (f"q{number}", "...")],
             numbered(300),
-            59,
+            31,
             id="many dots",
         ),
         pytest.param(
             ["q", *numbered(400), "r", "? (glob)"],
             ["s", *numbered(400), "extra", "xx", "t"],
-            7,
+            5,
             id="difflib between patterns",
         ),
     ],
@@ -510,22 +527,24 @@ def test_large_texts_are_aligned_in_bounded_steps(
     assert sum(line[0] in "+-" for line in diff) == changes
 
 
+@UNTIMED
 @given(expected_lists(9), actual_lists(9), st.sampled_from(MODES))
 def test_a_difference_names_lines_that_exist(
     expected: list[str], actual: list[str], mode: Mode
 ) -> None:
     """Every difference has a first line on one side, a summary of one line and a signed line."""
-    found = compare_lines(expected, actual, mode) or LineDifference(0, 0, "-", ["-"])
-    assert found.summary.count("\n") == 0
-    assert any(line[:1] in "+-" for line in found.diff[found.diff[:1] != ["-"] and 2 or 0 :])
-    assert (found.first_expected, found.first_actual) != (None, None)
-    assert found.first_expected in (None, *range(max(1, len(expected))))
-    assert found.first_actual in (None, *range(max(1, len(actual))))
+    for found in filter(None, [compare_lines(expected, actual, mode)]):
+        assert "\n" not in found.summary
+        assert any(line[0] in "+-" for line in found.diff[2:])
+        assert (found.first_expected, found.first_actual) != (None, None)
+        assert found.first_expected in (None, *range(len(expected)))
+        assert found.first_actual in (None, *range(len(actual)))
 
 
 # Updates -----------------------------------------------------------------------------------------
 
 
+@UNTIMED
 @given(expected_lists(9), actual_lists(9))
 def test_updated_lines_match(expected: list[str], actual: list[str]) -> None:
     """An update is right, changes nothing when run again, and can always fail."""
@@ -535,6 +554,7 @@ def test_updated_lines_match(expected: list[str], actual: list[str]) -> None:
     assert set(updated) != {"..."} or compare_lines(expected, actual) is None
 
 
+@UNTIMED
 @given(st.lists(st.text(max_size=3)), st.lists(st.text(max_size=3)))
 def test_updated_lines_match_whatever_their_characters(
     expected: list[str], actual: list[str]
@@ -543,11 +563,12 @@ def test_updated_lines_match_whatever_their_characters(
     assert compare_lines(update_lines(expected, actual), actual) is None
 
 
-@given(expected_lists(9), actual_lists(9))
-def test_lines_that_match_are_left_alone(expected: list[str], actual: list[str]) -> None:
+@UNTIMED
+@given(st.lists(st.sampled_from([("a", "a"), ("? (glob)", "b"), ("a (eq)", "a"), ("...", "c")])))
+def test_lines_that_match_are_left_alone(pairs: list[tuple[str, str]]) -> None:
     """When nothing failed an update is what was there."""
-    kept = [expected] * (compare_lines(expected, actual) is None)
-    assert [update_lines(expected, actual)] * len(kept) == kept
+    expected, actual = [each for each, _ in pairs], [each for _, each in pairs]
+    assert update_lines(expected, actual) == expected
 
 
 @pytest.mark.parametrize(

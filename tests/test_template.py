@@ -86,7 +86,8 @@ def test_render(text: str, expected: object) -> None:
 
 FAULTS = [
     ("x {{", "the '{{' that stands here is not closed by '}}'", 2),
-    ("x {{ a {{ b }}", "unexpected '{'; braces do not stand inside braces", 7),
+    ("x {{ a {{ b }}", "is not closed by '}}'", 2),
+    ("x {{ a {{ b }} }}", "unexpected '{'; braces do not stand inside braces", 7),
     ("{{ a", "the '{{' that stands here is not closed", 0),
     ("{{ 'a }}", "the string that begins here is not closed", 3),
     ("{{ a }", "closed by two braces, not by one", 5),
@@ -121,7 +122,6 @@ def test_compile_fault(text: str, message: str, offset: int) -> None:
         ("{{ results.a.n }}{{ odd.lock }}", "a value of type 'lock' has no text", 17),
         ("{{ odd.lock }}", "a value of type 'lock' cannot be copied", 0),
         ("{{ odd.deep }}", "nested too deeply", 0),
-        ("ab {{ odd.deep }}", "nested too deeply", 0),
         (f"a {{{{ 'x' * {MAX_SIZE} }}}}", "the result would be too large", 2),
         ("{{ 'x' * 600000 }}{{ 'x' * 600000 }}", "the result would be too large", 18),
     ],
