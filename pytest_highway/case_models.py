@@ -161,6 +161,14 @@ class HttpEntry(Strict):
     after: Duration = 0.0
 
 
+class OutsideEvent(Strict):
+    """An event that comes in from outside."""
+
+    at: Duration = 0.0
+    name: str
+    data: Pattern = None
+
+
 class Cancel(Strict):
     """When the run is stopped from outside."""
 
@@ -229,6 +237,7 @@ class CaseModel(Strict):
     stubs: Data = {}
     http: Data = {}
     real: Literal[True] | list[str] = []
+    events: list[OutsideEvent] = []
     cancel: Cancel | None = None
     now: Instant | None = None
     expect: Expect

@@ -22,6 +22,7 @@ __all__ = [
     "VirtualClock",
     "instant",
     "parse_duration",
+    "seconds_until",
     "shown_duration",
 ]
 
@@ -107,3 +108,37 @@ def shown_duration(seconds: float) -> str:
         if seconds and seconds % UNITS[unit] == 0:
             return f"{int(seconds // UNITS[unit])}{unit}"
     return f"{seconds:g}s" if seconds < 1e5 else f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
+
+
+_TIME = re.compile(r"time:([01]\d|2[0-3]):([0-5]\d):([0-5]\d)")
+MOMENT_FORMS = f"{DURATION_FORMS}, 'duration:5m', 'time:HH:MM:SS' (UTC), or a date and time"
+
+
+def seconds_until(value: object, now: datetime) -> float:
+    """How long to wait, from any form that `wait_for` takes; raises `ValueError` with the forms.
+
+    `time:` is the next such time strictly after `now`; a date and time in the past is 0 s away.
+    """
+    if isinstance(value, str):
+        if value.startswith("duration:"):
+            return parse_duration(value.removeprefix("duration:"))
+        if at := _TIME.fullmatch(value):
+            hour, minute, second = map(int, at.groups())
+            moment = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
+            wait = (moment - now).total_seconds()
+            return wait if wait > 0 else wait + UNITS["d"]
+        if re.match(r"\d{4}-", value):
+            return max(0.0, (_instant(value) - now).total_seconds())
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is nothing to wait for; allowed: {MOMENT_FORMS}") from None
+
+
+def _instant(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no date and time; write it as '2026-01-01T00:00:00Z'"
+        raise ValueError(message) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

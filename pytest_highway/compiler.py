@@ -1,35 +1,50 @@
-"""From validated models to a plan: names become numbers, templates become closures.
+"""From validated models to a plan: templates become closures, operators become nodes.
 
     Workflow --compile_plan--> Plan
 
-All faults that the graph and the registry show are collected here with their places: unknown
-dependencies and tools, arguments that do not fit, cycles, bad targets, unreachable tasks, bad
-templates. What needs the finished graph (who may read what) is in `checks`.
+All faults that models, templates and the registry show are collected here with their places;
+`linking` adds those of the graph, `checks` those that need the finished graph (who reads what).
+
+Bodies: a task that a loop lists by its id belongs to the body and leaves the top level; one that a
+`parallel` lists stays in the parallel's own scope. Inline members of a branch are nodes of that
+scope too, with the id `par.branch/task`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from pytest_highway.clock import DEFAULT_START, parse_duration, seconds_until
 from pytest_highway.document import Document
-from pytest_highway.errors import Diagnostic, SourceError, did_you_mean
-from pytest_highway.events import Outline
+from pytest_highway.errors import Diagnostic, SourceError, did_you_mean, listed
 from pytest_highway.expression import Expression, ExpressionError, compile_expression
-from pytest_highway.graph import Graph
-from pytest_highway.models import IDENTIFIER, Condition, Fallback, OperatorBase, Task, Workflow
-from pytest_highway.plan import Loc, Node, Plan, Scope
+from pytest_highway.linking import Draft, Names, link
+from pytest_highway.models import (
+    IDENTIFIER,
+    Condition,
+    Fallback,
+    Foreach,
+    OperatorBase,
+    Parallel,
+    Task,
+    Wait,
+    While,
+    Workflow,
+)
+from pytest_highway.plan import Loc, Node, Plan, Scope, WaitSpec
 from pytest_highway.template import Value, compile_data
 from pytest_highway.tools import Registry
 
 __all__ = ["compile_plan"]
 
 # What a run may contain once it can run all of it; the compiler says so, instead of running half.
-NOT_YET_KINDS = ("parallel", "foreach", "while", "wait", "workflow")
+NOT_YET_KINDS = ("workflow",)
 NOT_YET_TASK = ("output_schema", "validations", "require", "cache", "provides", "consumes", "env")
 NOT_YET_ANY = ("lock",)
 NOT_YET_TOP = ("limits", "tools", "lock")
+SHOWN_AS = {"validations": "validate"}
 
-NO_RESULT = Fallback()
+WAIT_KEYS = {"event": ("event", "match", "timeout"), "until": ("until", "every", "timeout")}
 
 
 def compile_plan(
@@ -52,49 +67,94 @@ class _Compiler:
         self.registry = registry
         self.faults: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
+        # Top-level tasks that a loop's body lists, by the loop that has them.
+        self.claimed: dict[str, str] = {}
+        self.dropped: set[str] = set()
 
     def compile(self) -> Plan:
         workflow = self.workflow
         self._reject_not_yet(workflow, (), NOT_YET_TOP)
-        nodes = [
-            self._node(number, name, model)
-            for number, (name, model) in enumerate(workflow.tasks.items())
-        ]
-        scope = self._scope(nodes)
+        for name, model in workflow.tasks.items():
+            self._claim(name, model, ("tasks", name), inside=None)
+        draft = Draft(Scope(), workflow.start_task)
+        names = Names(None)
+        for name, model in workflow.tasks.items():
+            if name not in self.claimed and name not in self.dropped:
+                self._add(draft, names, name, model, ("tasks", name), prefix="")
+        link(draft, self.fault)
         output = None
         if workflow.output is not None:
             output = self._value(workflow.output, ("output",))
         return Plan(
-            self.document, workflow, self.document.path, scope, len(self.registry), output
+            self.document, workflow, self.document.path, draft.scope, len(self.registry), output
         )
 
     def fault(self, loc: Loc, message: str, *, key: bool = False) -> None:
         self.faults.append(self.document.diagnostic(loc, message, key=key))
 
+    # --- which scope a task belongs to ---------------------------------------------------------
+
+    def _claim(self, name: str, model: OperatorBase, loc: Loc, inside: str | None) -> None:
+        """Note the top-level tasks that the bodies inside `model` list; `inside` is their loop."""
+        for place, entry in _entries(model):
+            at = (*loc, *place)
+            body = name if isinstance(model, Foreach | While) else inside
+            if isinstance(entry, str):
+                if body is not None:
+                    self._claim_id(entry, body, at)
+            else:
+                if entry.task_id is not None and body is not None:
+                    self._drop_twin(entry.task_id, body, at)
+                self._claim(entry.task_id or "", entry, at, body)
+
+    def _claim_id(self, name: str, loop: str, loc: Loc) -> None:
+        other = self.claimed.setdefault(name, loop)
+        if other != loop:
+            self.fault(loc, f"{name!r} belongs to the body of {other!r} already")
+        elif name in self.workflow.tasks:
+            self._claim(name, self.workflow.tasks[name], ("tasks", name), inside=loop)
+
+    def _drop_twin(self, name: str, loop: str, loc: Loc) -> None:
+        """A body task written both inline and at top level counts once."""
+        twin = self.workflow.tasks.get(name)
+        if twin is None:
+            return
+        if twin.is_internal_loop_task or loop in (twin.dependencies or []):
+            self.dropped.add(name)
+            return
+        message = (
+            f"{name!r} is a task of the top level as well; they are one task only when that one "
+            f"depends on {loop!r} or is marked is_internal_loop_task"
+        )
+        self.fault((*loc, "task_id"), message)
+
     # --- nodes -------------------------------------------------------------------------------
 
-    def _node(self, index: int, name: str, model: OperatorBase) -> Node:
-        loc: Loc = ("tasks", name)
+    def _add(
+        self, draft: Draft, names: Names, name: str, model: OperatorBase, loc: Loc, prefix: str
+    ) -> Node:
         if not IDENTIFIER.fullmatch(name):
             message = f"{name!r} is no task id; ids match [A-Za-z_][A-Za-z0-9_-]*"
             self.fault(loc, message, key=True)
-        if model.task_id is not None and model.task_id != name:
+        if len(loc) == 2 and model.task_id is not None and model.task_id != name:
             message = f"task_id {model.task_id!r} differs from its key {name!r}"
             self.fault((*loc, "task_id"), message)
-        node = Node(index, name, model.operator_type, loc, model, model.result_key or "")
+        index = len(draft.scope.nodes)
+        kind = model.operator_type
+        node = Node(index, prefix + name, name, kind, loc, model, model.result_key or "")
+        if name in names.local:
+            self.fault(loc, f"there are two tasks {name!r} in one list", key=True)
+        names.local[name] = node
+        draft.add(node, names)
         self._policies(node, model)
         node.skip_if = self._expression(model.skip_if, (*loc, "skip_if"))
         node.run_if = self._expression(model.run_if, (*loc, "run_if"))
-        if isinstance(model, Task):
-            self._call(node, model)
-        elif isinstance(model, Condition):
-            node.condition = self._expression(model.condition, (*loc, "condition"))
-            if model.if_true is None and model.if_false is None:
-                self.fault(loc, "a condition needs if_true, if_false or both", key=True)
-        else:
-            message = f"operator_type {model.operator_type!r} is not yet supported"
-            self.fault((*loc, "operator_type"), message)
+        OPERATOR_FIELDS.get(kind, _Compiler._not_yet)(self, draft, names, node)
         return node
+
+    def _not_yet(self, _draft: Draft, _names: Names, node: Node) -> None:
+        message = f"operator_type {node.kind!r} is not yet supported"
+        self.fault((*node.loc, "operator_type"), message)
 
     def _policies(self, node: Node, model: OperatorBase) -> None:
         self._reject_not_yet(model, node.loc, NOT_YET_ANY)
@@ -102,30 +162,38 @@ class _Compiler:
         node.rule = model.trigger_rule or defaults.trigger_rule or "all_live"
         node.is_finally = model.is_finally
         node.critical = model.critical or model.is_finally
-        policy = model.on_failure or defaults.on_failure or NO_RESULT
+        policy = model.on_failure or defaults.on_failure or Fallback()
         node.policy = policy.policy
+        timeout = model.timeout
+        if timeout is None and model.timeout_policy is not None:
+            timeout = model.timeout_policy.timeout
         if isinstance(model, Task):
             self._reject_not_yet(model, node.loc, NOT_YET_TASK)
             own = model.retry_policy if model.retry is None else model.retry
             node.retry = defaults.retry if own is None else own
-            timeout = model.timeout
-            if timeout is None and model.timeout_policy is not None:
-                timeout = model.timeout_policy.timeout
             timeout = defaults.timeout if timeout is None else timeout
-            bounds = [each for each in (timeout, self.workflow.max_step_duration) if each is not None]
-            node.timeout = min(bounds, default=None)
-        elif model.timeout is not None or model.timeout_policy is not None:
-            self.fault((*node.loc, "timeout"), "a timeout holds for calls of tools only")
+            bounds = (timeout, self.workflow.max_step_duration)
+            node.timeout = min((each for each in bounds if each is not None), default=None)
+        elif timeout is not None:
+            message = f"'timeout' holds for calls of tools and does nothing on a {node.kind}"
+            self.warnings.append(
+                self.document.diagnostic(
+                    (*node.loc, "timeout"), message, key=True, severity="warning"
+                )
+            )
 
     def _reject_not_yet(self, model: object, loc: Loc, names: Sequence[str]) -> None:
         fields = getattr(model, "model_fields_set", ())
         for name in names:
             if name in fields:
-                shown = "validate" if name == "validations" else name
+                shown = SHOWN_AS.get(name, name)
                 self.fault((*loc, shown), f"{shown!r} is not yet supported", key=True)
 
-    def _call(self, node: Node, model: Task) -> None:
-        loc = node.loc
+    # --- the fields of each operator -----------------------------------------------------------
+
+    def _task(self, _draft: Draft, _names: Names, node: Node) -> None:
+        model, loc = node.model, node.loc
+        assert isinstance(model, Task)
         node.args = self._value(model.args, (*loc, "args"))
         node.kwargs = self._value(model.kwargs, (*loc, "kwargs"))
         node.tool = self.registry.get(model.function)
@@ -137,6 +205,137 @@ class _Compiler:
         if misfit:
             place = next((name for name in ("args", "kwargs") if getattr(model, name)), "function")
             self.fault((*loc, place), misfit, key=True)
+
+    def _condition(self, _draft: Draft, _names: Names, node: Node) -> None:
+        model = node.model
+        assert isinstance(model, Condition)
+        node.condition = self._expression(model.condition, (*node.loc, "condition"))
+        if model.if_true is None and model.if_false is None:
+            self.fault(node.loc, "a condition needs if_true, if_false or both", key=True)
+
+    def _parallel(self, draft: Draft, names: Names, node: Node) -> None:
+        model = node.model
+        assert isinstance(model, Parallel)
+        if model.select is not None:
+            node.select = self._value(model.select, (*node.loc, "select"))
+        for branch, entries in model.branches.items():
+            loc = (*node.loc, "branches", branch)
+            prefix = f"{node.id}.{branch}/"
+            inner = Names(names)
+            added = self._list(draft, inner, entries, loc, prefix, by_id=names)
+            draft.branches.append((node, branch, added))
+
+    def _loop(self, draft: Draft, names: Names, node: Node) -> None:
+        model = node.model
+        assert isinstance(model, Foreach | While)
+        if isinstance(model, Foreach):
+            node.items = self._value(model.items, (*node.loc, "items"))
+            node.key = self._expression(model.key, (*node.loc, "key"))
+        else:
+            node.condition = self._expression(model.condition, (*node.loc, "condition"))
+        inner = Draft(Scope(owner=node, outer=draft.scope), loop=node.name)
+        body = Names(None)
+        self._list(inner, body, model.loop_body, (*node.loc, "loop_body"), "", by_id=body)
+        if not model.loop_body:
+            self.fault((*node.loc, "loop_body"), "the body is empty; it needs a task")
+        link(inner, self.fault)
+        node.body = inner.scope
+
+    def _list(
+        self,
+        draft: Draft,
+        names: Names,
+        entries: Sequence[str | OperatorBase],
+        loc: Loc,
+        prefix: str,
+        by_id: Names,
+    ) -> list[str]:
+        """Add the operators of a body or branch; returns the ids of its members, in order."""
+        targets = {
+            target
+            for entry in entries
+            if isinstance(entry, Condition)
+            for target in (entry.if_true, entry.if_false)
+        }
+        previous: str | None = None
+        members = []
+        for number, entry in enumerate(entries):
+            place = (*loc, number)
+            if isinstance(entry, str):
+                member = self._add_listed(draft, by_id, entry, place)
+            elif entry.task_id is None:
+                self.fault(place, "an operator in a list needs a task_id", key=True)
+                continue
+            else:
+                node = self._add(draft, names, entry.task_id, entry, place, prefix)
+                if entry.dependencies is None and previous and entry.task_id not in targets:
+                    draft.implicit[node.index] = previous
+                member = node.id
+            members.append(member)
+            previous = entry if isinstance(entry, str) else entry.task_id
+        return members
+
+    def _add_listed(self, draft: Draft, names: Names, name: str, loc: Loc) -> str:
+        """A task of the top level that is listed by its id."""
+        model = self.workflow.tasks.get(name)
+        if model is None:
+            near = did_you_mean(name, self.workflow.tasks)
+            self.fault(loc, f"unknown task {name!r}{near}")
+        elif draft.loop is not None and name not in names.local:
+            self._add(draft, names, name, model, ("tasks", name), prefix="")
+        return name
+
+    def _wait(self, _draft: Draft, _names: Names, node: Node) -> None:
+        model, loc = node.model, (*node.loc, "wait_for")
+        assert isinstance(model, Wait)
+        wanted = model.wait_for
+        if isinstance(wanted, dict):
+            node.wait = self._wait_mapping(wanted, loc)
+        else:
+            node.wait = WaitSpec(value=self._value(wanted, loc))
+            if not (isinstance(wanted, str) and "{{" in wanted):
+                self._checked(lambda: seconds_until(wanted, DEFAULT_START), loc)
+
+    def _wait_mapping(self, wanted: dict[str, object], loc: Loc) -> WaitSpec | None:
+        kind = next((word for word in WAIT_KEYS if word in wanted), None)
+        if kind is None:
+            self.fault(loc, "a wait names an 'event', an 'until', a duration or a time")
+            return None
+        for name in wanted:
+            if name not in WAIT_KEYS[kind]:
+                near = did_you_mean(name, WAIT_KEYS[kind])
+                allowed = listed(WAIT_KEYS[kind])
+                self.fault((*loc, name), f"unknown key {name!r}; allowed: {allowed}{near}", key=True)
+        timeout = self._duration(wanted, "timeout", loc)
+        if kind == "event":
+            event = self._value(wanted["event"], (*loc, "event"))
+            match = self._optional(wanted.get("match"), (*loc, "match"))
+            return WaitSpec(event=event, match=match, timeout=timeout)
+        every = self._duration(wanted, "every", loc)
+        if not every:
+            self.fault((*loc, "every"), "an 'until' needs 'every', a duration above 0", key=True)
+        until = self._optional(wanted["until"], (*loc, "until"))
+        return WaitSpec(until=until, every=every or 1.0, timeout=timeout)
+
+    def _optional(self, text: object, loc: Loc) -> Expression | None:
+        if text is None or isinstance(text, str):
+            return self._expression(text, loc)
+        self.fault(loc, f"expected an expression as text, got {text!r}")
+        return None
+
+    def _duration(self, wanted: dict[str, object], name: str, loc: Loc) -> float | None:
+        if name not in wanted:
+            return None
+        return self._checked(lambda: parse_duration(wanted[name]), (*loc, name))
+
+    def _checked(self, parse: Callable[[], float], loc: Loc) -> float | None:
+        try:
+            return parse()
+        except ValueError as error:
+            self.fault(loc, str(error))
+            return None
+
+    # --- templates -----------------------------------------------------------------------------
 
     def _value(self, data: object, loc: Loc) -> Value:
         errors: list[tuple[Loc, ExpressionError]] = []
@@ -154,169 +353,26 @@ class _Compiler:
             self.fault(loc, error.message)
             return None
 
-    # --- edges -------------------------------------------------------------------------------
 
-    def _scope(self, nodes: list[Node]) -> Scope:
-        by_id = {node.id: node for node in nodes}
-        index = {node.id: node.index for node in nodes}
-        scope = Scope(nodes, Graph(len(nodes)), [], by_id, index)
-        implied: dict[int, list[int]] = {}
-        for node in nodes:
-            if isinstance(node.model, Condition):
-                self._targets(scope, node, node.model, implied)
-            self._fallback(scope, node)
-        for node in nodes:
-            self._edges(scope, node, implied.get(node.index, []))
-        self._finally_edges(nodes)
-        self._connect(scope)
-        scope.waits = [
-            len(node.upstream) + len(node.after) + (node.fallback_for is not None)
-            for node in nodes
+OPERATOR_FIELDS: dict[str, Callable[[_Compiler, Draft, Names, Node], None]] = {
+    "task": _Compiler._task,
+    "condition": _Compiler._condition,
+    "parallel": _Compiler._parallel,
+    "foreach": _Compiler._loop,
+    "while": _Compiler._loop,
+    "wait": _Compiler._wait,
+}
+
+
+def _entries(model: OperatorBase) -> list[tuple[Loc, str | OperatorBase]]:
+    """What an operator's body or branches list, each with its place below the operator."""
+    if isinstance(model, Foreach | While):
+        return [(("loop_body", number), each) for number, each in enumerate(model.loop_body)]
+    if isinstance(model, Parallel):
+        return [
+            (("branches", branch, number), each)
+            for branch, entries in model.branches.items()
+            for number, each in enumerate(entries)
         ]
-        scope.order = scope.graph.sort()
-        if len(scope.order) < len(nodes):
-            self._report_cycle(scope)
-        else:
-            self._report_unreachable(scope)
-            scope.outline = tuple(
-                Outline(node.id, node.kind, node.result_key)
-                for node in map(nodes.__getitem__, scope.order)
-            )
-        return scope
+    return []
 
-    def _resolve(self, scope: Scope, name: str, loc: Loc, what: str) -> Node | None:
-        node = scope.by_id.get(name)
-        if node is None:
-            self.fault(loc, f"unknown {what} {name!r}{did_you_mean(name, scope.by_id)}")
-        return node
-
-    def _targets(
-        self, scope: Scope, node: Node, model: Condition, implied: dict[int, list[int]]
-    ) -> None:
-        found: list[int | None] = []
-        for side in ("if_true", "if_false"):
-            name = getattr(model, side)
-            loc = (*node.loc, side)
-            target = None if name is None else self._resolve(scope, name, loc, "condition target")
-            if target is node:
-                self.fault(loc, f"{node.id!r} names itself as its target")
-                target = None
-            if target is not None:
-                implied.setdefault(target.index, []).append(node.index)
-            found.append(None if target is None else target.index)
-        node.targets = (found[0], found[1])
-
-    def _fallback(self, scope: Scope, node: Node) -> None:
-        model = node.model
-        policy = model.on_failure
-        name = model.fallback_step if policy is None else policy.fallback
-        if name is None:
-            return
-        loc = (*node.loc, "fallback_step")
-        if policy is not None:
-            loc = (*node.loc, "on_failure", "fallback")
-        target = self._resolve(scope, name, loc, "fallback task")
-        if target is None:
-            return
-        if target is node:
-            self.fault(loc, f"{node.id!r} names itself as its fallback")
-        elif target.fallback_for is not None:
-            other = scope.nodes[target.fallback_for].id
-            self.fault(loc, f"{name!r} is the fallback of {other!r} already; one task each")
-        else:
-            node.fallback, target.fallback_for = target.index, node.index
-
-    def _edges(self, scope: Scope, node: Node, implied: list[int]) -> None:
-        named = self._named(scope, node, "dependencies", node.model.dependencies or [])
-        after = self._named(scope, node, "after", node.model.after)
-        upstream = dict.fromkeys([*named, *implied])
-        if node.fallback_for is not None:
-            # A fallback starts when its task has failed: what it lists besides comes earlier.
-            after = [each for each in [*upstream, *after] if each != node.fallback_for]
-            upstream = {}
-        elif node.is_finally:
-            after, upstream = [*upstream, *after], {}
-        node.upstream = tuple(upstream)
-        node.after = tuple(each for each in dict.fromkeys(after) if each not in upstream)
-
-    def _named(self, scope: Scope, node: Node, field: str, names: list[str]) -> list[int]:
-        found = []
-        for number, name in enumerate(names):
-            loc = (*node.loc, field, number)
-            target = self._resolve(scope, name, loc, "dependency" if field == "dependencies" else "task")
-            if target is node:
-                self.fault(loc, f"{node.id!r} depends on itself")
-            elif target is not None and target.fallback_for not in (None, node.index):
-                self.fault(loc, f"{name!r} is a fallback; nothing else may depend on it")
-            elif target is not None:
-                found.append(target.index)
-        return found
-
-    def _finally_edges(self, nodes: list[Node]) -> None:
-        """A `finally` task that names nothing comes after all other tasks."""
-        others: list[int] | None = None
-        for node in nodes:
-            if node.is_finally and not node.after:
-                if others is None:
-                    others = [each.index for each in nodes if not each.is_finally]
-                node.after = tuple(others)
-
-    def _connect(self, scope: Scope) -> None:
-        for node in scope.nodes:
-            for each in node.upstream:
-                scope.nodes[each].downstream.append(node.index)
-            for each in node.after:
-                scope.nodes[each].followers.append(node.index)
-            before = [*node.upstream, *node.after]
-            if node.fallback_for is not None:
-                before.append(node.fallback_for)
-            # What depends on a task waits for the fallback that may stand in for it, too.
-            for each in node.upstream + node.after:
-                stand_in = scope.nodes[each].fallback
-                if stand_in is not None and stand_in != node.index:
-                    before.append(stand_in)
-            scope.graph.place_after(node.index, list(dict.fromkeys(before)))
-
-    # --- faults of the whole graph -----------------------------------------------------------
-
-    def _report_cycle(self, scope: Scope) -> None:
-        cycle = scope.graph.cycle(scope.order)
-        nodes = [scope.nodes[each] for each in cycle]
-        path = " -> ".join(node.id for node in nodes)
-        for before, after in zip(nodes, nodes[1:], strict=False):
-            side = _side(before, after)
-            named = after.model.dependencies or []
-            if side and before.id not in named:
-                message = (
-                    f"the target {after.id!r} is an ancestor of the condition {before.id!r} "
-                    f"(cycle: {path})"
-                )
-                self.fault((*before.loc, side), message)
-                return
-        first, last = nodes[0], nodes[-2]
-        field = "dependencies" if last.id in (first.model.dependencies or []) else "after"
-        names = getattr(first.model, field) or []
-        loc: Loc = first.loc
-        if last.id in names:
-            loc = (*first.loc, field, names.index(last.id))
-        self.fault(loc, f"the tasks depend on each other in a cycle: {path}", key=loc == first.loc)
-
-    def _report_unreachable(self, scope: Scope) -> None:
-        name = self.workflow.start_task
-        if name is None:
-            return
-        start = self._resolve(scope, name, ("start_task",), "start task")
-        if start is None:
-            return
-        reached = scope.graph.descendants([start.index])
-        for node in scope.nodes:
-            exempt = node.is_finally or node.fallback_for is not None
-            if node.index not in reached and not exempt:
-                message = f"{node.id!r} cannot be reached: no path leads to it from start_task {name!r}"
-                self.fault(node.loc, message, key=True)
-
-
-def _side(before: Node, after: Node) -> str:
-    """Which side of the condition `before` names `after`, or an empty text."""
-    sides = zip(("if_true", "if_false"), before.targets, strict=True)
-    return next((side for side, target in sides if target == after.index), "")

@@ -1,9 +1,9 @@
 """The engine: a single-threaded event machine over a plan.
 
-    ready tasks (a heap in declaration order)
+    ready tasks (a heap, by their place in the plan)
       -> each is judged, gated, and its operator advanced to its first effect
     answers (a queue)      what has come in at this moment
-    timers (a heap)        what comes in later: latencies, delays, a stop from outside
+    timers (a heap)        what comes in later: latencies, delays, events, a stop from outside
 
 All ready tasks start before any answer of the same moment is taken, so that whether one task ended
 before another began is decided by the graph, not by which function was called first. Nothing
@@ -15,7 +15,7 @@ Clock, runner and stubs are handed in; the only product is the list of events.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import cast
@@ -25,38 +25,59 @@ from pytest_highway.events import (
     AttemptEnded,
     ConditionEvaluated,
     Event,
+    EventEmitted,
     Fault,
+    MemoryWritten,
     RetryScheduled,
     RunEnded,
     RunStarted,
+    ScopeEntered,
     StoodIn,
     TaskEnded,
     TaskStarted,
     ToolCalled,
-    MemoryWritten,
+    WaitEnded,
 )
 from pytest_highway.executors import Runner
 from pytest_highway.expression import Expression, truth
 from pytest_highway.frame import (
     Answer,
     Attempt,
+    AwaitEvent,
     Call,
+    CancelOpen,
     Choose,
     Effect,
+    Enter,
     ExecutionFrame,
+    IterationEnd,
+    Join,
     Outcome,
     Pause,
+    Record,
     RunServices,
     ScopeRun,
+    Select,
+    Sent,
+    Sleep,
     TimedOut,
     fault_of,
 )
-from pytest_highway.operators import EVALUATION_FAULTS, OPERATORS, told
+from pytest_highway.operators import EVALUATION_FAULTS, OPERATORS, first_fault, told
 from pytest_highway.plan import Node, Plan
-from pytest_highway.rules import BAD, DEAD_ENDS, Verdict, judge, outgoing
+from pytest_highway.rules import BAD, DEAD_ENDS, Verdict, judge, outgoing, turned_away_members
 from pytest_highway.state import Actor, RunMemory
 
-__all__ = ["Engine", "RunSettings", "execute"]
+__all__ = ["Engine", "OutsideEvent", "RunSettings", "execute"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideEvent:
+    """An event that comes in from outside, `at` seconds after the start."""
+
+    at: float
+    name: str
+    data: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,7 @@ class RunSettings:
 
     variables: Mapping[str, object] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
+    events: Sequence[OutsideEvent] = ()
     cancel_at: float | None = None
 
 
@@ -87,57 +109,69 @@ class Engine:
         self.log: list[Event] = []
         self.memory = RunMemory(precedes, self._memory_written)
         variables = {**plan.variables, **settings.variables}
-        self.services = RunServices(self.log, self.memory, variables, clock.now)
+        self.services = RunServices(self.log, self.memory, variables, clock)
         env = {**plan.workflow.env, **settings.env}
-        self.root = ScopeRun(
-            plan.scope, "", {"variables": variables, "env": env, "memory": self.memory}
-        )
+        self.root = ScopeRun(plan.scope, {"variables": variables, "env": env, "memory": self.memory})
         self.stopped = ""
-        self._ready: list[tuple[int, ScopeRun]] = []
-        self._answers: deque[tuple[ExecutionFrame, object, Answer]] = deque()
-        self._timers: list[tuple[float, int, ExecutionFrame | None, object, Answer]] = []
+        self.stop_fault: Fault | None = None
+        self._settings = settings
+        self._ready: list[tuple[tuple[int, ...], ScopeRun]] = []
+        self._answers: deque[tuple[ExecutionFrame, object, Sent]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._ticks = 0
         self._in_flight = 0
         self._queue: deque[tuple[ExecutionFrame, Attempt]] = deque()
-        self._cancel_at = settings.cancel_at
+        self._waits: list[tuple[ExecutionFrame, AwaitEvent]] = []
+        self._kept: list[tuple[int, EventEmitted]] = []
+        self._emitted = 0
 
     # --- the loop ------------------------------------------------------------------------------
 
     def run(self) -> list[Event]:
         """Run to the end; returns the log, which ends with `RunEnded` whatever happened."""
         plan = self.plan
-        self.log.append(
-            RunStarted(0.0, plan.name, plan.file, plan.functions, plan.scope.outline)
-        )
-        if self._cancel_at is not None:
-            self._later(self._cancel_at, None, None, Answer())
-        for node in self.root.scope.roots():
-            heappush(self._ready, (node.index, self.root))
+        self.log.append(RunStarted(0.0, plan.name, plan.file, plan.functions, plan.scope.outline))
+        cancel_at = self._settings.cancel_at
+        if cancel_at is not None:
+            self._later(cancel_at, lambda: self._stop("cancelled", "the run was cancelled"))
+        for event in self._settings.events:
+            self._later(event.at, lambda event=event: self._come_in(event))  # type: ignore[misc]  # mypy infers no type for the default
+        self._enter_scope(self.root)
         while self.root.left:
             self._turn()
         self.log.append(self._ended())
         return self.log
 
+    def _enter_scope(self, run: ScopeRun) -> None:
+        for node in run.scope.roots():
+            heappush(self._ready, ((*run.key, node.index), run))
+
     def _turn(self) -> None:
         ready = self._ready
         while ready:
-            index, run = heappop(ready)
-            self._begin(run, run.scope.nodes[index])
+            key, run = heappop(ready)
+            self._begin(run, run.scope.nodes[key[-1]])
         if self._answers:
             self._resume(*self._answers.popleft())
-            return
-        at, _, frame, token, answer = heappop(self._timers)
-        self.clock.advance(at)
-        if frame is None:
-            self._stop("cancelled", "the run was cancelled")
-        else:
-            self._resume(frame, token, answer)
+        elif self._timers:
+            at, _, fire = heappop(self._timers)
+            self.clock.advance(at)
+            fire()
+        elif self.root.left:
+            self._report_stuck()
 
-    def _later(
-        self, at: float, frame: ExecutionFrame | None, token: object, answer: Answer
-    ) -> None:
+    def _later(self, at: float, fire: Callable[[], None]) -> None:
         self._ticks += 1
-        heappush(self._timers, (at, self._ticks, frame, token, answer))
+        heappush(self._timers, (at, self._ticks, fire))
+
+    def _resume_later(
+        self, seconds: float, frame: ExecutionFrame, token: object, answer: Sent
+    ) -> None:
+        if seconds > 0:
+            at = round(self.clock.now() + seconds, 6)
+            self._later(at, lambda: self._resume(frame, token, answer))
+        else:
+            self._answers.append((frame, token, answer))
 
     # --- a task begins -------------------------------------------------------------------------
 
@@ -150,7 +184,7 @@ class Engine:
         if verdict is not None:
             self._end_unstarted(run, node, verdict)
             return
-        frame = ExecutionFrame(run, node, OPERATORS[node.kind])
+        frame = ExecutionFrame(run, node, OPERATORS[node.kind], self.services)
         run.frames[node.index] = frame
         self.log.append(TaskStarted(self.clock.now(), frame.path))
         self._advance(frame, None)
@@ -170,8 +204,8 @@ class Engine:
             except EVALUATION_FAULTS as error:
                 return Verdict("failed", f"{name}: {told(run, error)}", "failed")
             if holds is skips:
-                killers = () if skips else (node.index,)
-                return Verdict("skipped", f"{name}: {resolved}", "live" if skips else "dead", killers)
+                kind, killers = ("live", ()) if skips else ("dead", (node.index,))
+                return Verdict("skipped", f"{name}: {resolved}", kind, killers)
         return None
 
     def _end_unstarted(self, run: ScopeRun, node: Node, verdict: Verdict) -> None:
@@ -185,35 +219,53 @@ class Engine:
 
     # --- a task goes on ------------------------------------------------------------------------
 
-    def _advance(self, frame: ExecutionFrame, answer: Answer | None) -> None:
-        self.memory.actor = frame.run.actor(frame.node)
-        try:
-            effect = frame.steps.send(answer)  # type: ignore[arg-type]  # None starts a generator
-        except StopIteration as stop:
-            self._finish(frame, cast(Outcome, stop.value))
-            return
-        self._perform(frame, effect)
+    def _advance(self, frame: ExecutionFrame, sent: Sent) -> None:
+        """Send an answer, and perform effects until the operator waits for one."""
+        while True:
+            self.memory.actor = frame.run.actor(frame.node)
+            try:
+                effect = frame.steps.send(sent)  # type: ignore[arg-type]  # None starts a generator
+            except StopIteration as stop:
+                self._finish(frame, cast(Outcome, stop.value))
+                return
+            if EFFECTS[type(effect)](self, frame, effect):
+                return
+            sent = None
 
-    def _perform(self, frame: ExecutionFrame, effect: Effect) -> None:
-        if type(effect) is Attempt:
-            if self._in_flight < self.plan.workflow.max_concurrency:
-                self._dispatch(frame, effect)
-            else:
-                frame.pending = effect
-                self._queue.append((frame, effect))
-        elif type(effect) is Pause:
-            now = self.clock.now()
-            self.log.append(RetryScheduled(now, frame.path, effect.number, effect.seconds))
+    def _resume(self, frame: ExecutionFrame, token: object, answer: Sent) -> None:
+        if frame.pending is not token:
+            return  # The task was cancelled meanwhile: a late answer is dropped.
+        frame.pending = None
+        if type(token) is Call:
+            self._call_ended(token, cast(Answer, answer))
+        self._advance(frame, answer)
+
+    # Each performs one effect; true tells that the operator now waits.
+
+    def _attempt(self, frame: ExecutionFrame, effect: Attempt) -> bool:
+        if self._in_flight < self.plan.workflow.max_concurrency:
+            self._dispatch(frame, effect)
+        else:
             frame.pending = effect
-            self._later(now + effect.seconds, frame, effect, Answer())
-        elif type(effect) is Choose:
-            self._choose(frame, effect)
+            self._queue.append((frame, effect))
+        return True
 
-    def _choose(self, frame: ExecutionFrame, effect: Choose) -> None:
+    def _pause(self, frame: ExecutionFrame, effect: Pause) -> bool:
+        now = self.clock.now()
+        self.log.append(RetryScheduled(now, frame.path, effect.number, effect.seconds))
+        frame.pending = effect
+        self._resume_later(effect.seconds, frame, effect, None)
+        return True
+
+    def _sleep(self, frame: ExecutionFrame, effect: Sleep) -> bool:
+        frame.pending = effect
+        self._resume_later(effect.seconds, frame, effect, None)
+        return True
+
+    def _choose(self, frame: ExecutionFrame, effect: Choose) -> bool:
         node, run = frame.node, frame.run
         target = node.targets[0 if effect.value else 1]
         run.chosen[node.index] = target
-        side = "if_true" if effect.value else "if_false"
         assert node.condition is not None
         self.log.append(
             ConditionEvaluated(
@@ -222,11 +274,100 @@ class Engine:
                 node.condition.source,
                 effect.resolved,
                 effect.value,
-                side,
+                "if_true" if effect.value else "if_false",
                 "" if target is None else run.scope.nodes[target].id,
             )
         )
-        self._advance(frame, None)
+        return False
+
+    def _select(self, frame: ExecutionFrame, effect: Select) -> bool:
+        node, run = frame.node, frame.run
+        selected = tuple(each for name in effect.branches for each in node.branches[name])
+        run.selected[node.index] = selected
+        chosen = set(selected)
+        members = list(node.members)
+        run.open[node.index] = len(members)
+        frame.pending = effect
+        away = turned_away_members(run, node, "live", ())
+        for each, problem in away:
+            if each not in chosen:
+                run.problems.setdefault(each, []).append(problem)
+            self._arrive(run, each)
+        if not members:
+            self._answers.append((frame, effect, None))
+        return True
+
+    def _enter(self, frame: ExecutionFrame, effect: Enter) -> bool:
+        run = ScopeRun.of_iteration(frame, effect)
+        frame.children[effect.number] = run
+        path = run.prefix.removesuffix("/")
+        self.log.append(ScopeEntered(self.clock.now(), path, frame.path, run.number))
+        self._enter_scope(run)
+        return False
+
+    def _join(self, frame: ExecutionFrame, effect: Join) -> bool:
+        frame.pending = effect
+        if frame.done:
+            self._answers.append((frame, effect, frame.done.popleft()))
+        return True
+
+    def _cancel_open(self, frame: ExecutionFrame, effect: CancelOpen) -> bool:
+        for run in list(frame.children.values()):
+            self._cancel_scope(run, effect.reason)
+        return False
+
+    def _record(self, frame: ExecutionFrame, effect: Record) -> bool:
+        self.log.append(effect.kind(self.clock.now(), frame.path, *effect.fields))
+        return False
+
+    # --- events --------------------------------------------------------------------------------
+
+    def _await_event(self, frame: ExecutionFrame, effect: AwaitEvent) -> bool:
+        frame.pending = effect
+        for kept in self._kept:
+            if self._takes(frame, effect, kept[1]):
+                self._kept.remove(kept)
+                self._deliver(frame, effect, *kept)
+                return True
+        self._waits.append((frame, effect))
+        if effect.timeout is not None:
+            error = TimedOut(f"no event {effect.name!r} within {effect.timeout:g} s")
+            self._resume_later(effect.timeout, frame, effect, Answer(error=error))
+        return True
+
+    def _takes(self, frame: ExecutionFrame, wait: AwaitEvent, event: EventEmitted) -> bool:
+        if frame.pending is not wait or wait.name != event.name:
+            return False
+        if wait.match is None:
+            return True
+        fields = event.data if isinstance(event.data, Mapping) else {}
+        seen = {"name": event.name, "data": event.data, **fields}
+        try:
+            return truth(wait.match.evaluate({**frame.roots, "event": seen}))
+        except EVALUATION_FAULTS as error:
+            self._answers.append((frame, wait, Answer(error=error)))
+            return False
+
+    def _deliver(
+        self, frame: ExecutionFrame, wait: AwaitEvent, number: int, event: EventEmitted
+    ) -> None:
+        self.log.append(WaitEnded(self.clock.now(), frame.path, number))
+        self._answers.append((frame, wait, Answer(event.data)))
+
+    def _come_in(self, event: OutsideEvent) -> None:
+        self._event_emitted(EventEmitted(self.clock.now(), "", event.name, event.data))
+
+    def _event_emitted(self, event: EventEmitted) -> None:
+        """Give an event to all waits open for it; else keep it for the first that opens."""
+        self.log.append(event)
+        number = self._emitted
+        self._emitted += 1
+        taken = [each for each in self._waits if self._takes(*each, event)]
+        self._waits = [each for each in self._waits if each not in taken]
+        for frame, wait in taken:
+            self._deliver(frame, wait, number, event)
+        if not taken:
+            self._kept.append((number, event))
 
     # --- calls ---------------------------------------------------------------------------------
 
@@ -236,37 +377,37 @@ class Engine:
         call = Call(frame, tool, attempt, self.services)
         frame.pending = call
         self._in_flight += 1
-        now = self.clock.now()
         self.log.append(
             ToolCalled(
-                now, frame.path, call.attempt, tool.name, call.args, call.kwargs, tool.bulkhead
+                self.clock.now(),
+                frame.path,
+                call.attempt,
+                tool.name,
+                call.args,
+                call.kwargs,
+                tool.bulkhead,
             )
         )
         answer = self.runner.start(call)
         if call.deadline is not None and self.clock.now() + answer.after > call.deadline:
             error = TimedOut(f"no answer within {frame.node.timeout:g} s")
             answer = Answer(error=error, after=max(0.0, call.deadline - self.clock.now()))
-        if answer.after:
-            self._later(self.clock.now() + answer.after, frame, call, answer)
-        else:
-            self._answers.append((frame, call, answer))
+        self._resume_later(answer.after, frame, call, answer)
 
-    def _resume(self, frame: ExecutionFrame, token: object, answer: Answer) -> None:
-        if frame.pending is not token:
-            return  # The task was cancelled meanwhile: a late answer is dropped.
-        frame.pending = None
-        if type(token) is Call:
-            self.log.extend(token.records)
-            if answer.error is not None:
-                self._log_failure(token, answer.error)
-            self._release()
-        self._advance(frame, answer)
-
-    def _log_failure(self, call: Call, error: Exception) -> None:
-        timed_out = isinstance(error, TimedOut)
-        fault = fault_of(error, call.path)
-        now = self.clock.now()
-        self.log.append(AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True))
+    def _call_ended(self, call: Call, answer: Answer) -> None:
+        for record in call.records:
+            if type(record) is EventEmitted:
+                self._event_emitted(record)
+            else:
+                self.log.append(record)
+        if answer.error is not None:
+            timed_out = isinstance(answer.error, TimedOut)
+            fault = fault_of(answer.error, call.path)
+            now = self.clock.now()
+            self.log.append(
+                AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True)
+            )
+        self._release()
 
     def _release(self) -> None:
         """Give a slot back; the longest-waiting call takes it."""
@@ -287,7 +428,7 @@ class Engine:
         del run.frames[node.index]
         success = outcome.status == "success"
         if success and node.result_key:
-            run.results[node.result_key] = outcome.value
+            run.own_results[node.result_key] = outcome.value
         end = TaskEnded(
             self.clock.now(),
             frame.path,
@@ -298,8 +439,7 @@ class Engine:
             outcome.value,
             node.result_key if success else "",
         )
-        kind = "live" if success else DEAD_ENDS[outcome.status]
-        self._end(run, node, end, kind, ())
+        self._end(run, node, end, "live" if success else DEAD_ENDS[outcome.status], ())
 
     def _end(
         self, run: ScopeRun, node: Node, end: TaskEnded, kind: str, killers: tuple[int, ...]
@@ -312,84 +452,134 @@ class Engine:
             kind = "live"
         if node.fallback_for is not None:
             self._settle_replaced(run, node, end)
-        if node.fallback is not None:
-            stand_in = run.scope.nodes[node.fallback]
-            if failed:
-                # Its own edges wait for the fallback; see `_settle_replaced`.
-                self._arrive(run, stand_in.index)
-                self._follow(run, node)
-                return
-            if run.ends[stand_in.index] is None:
-                reason = TaskEnded(end.at, run.path(stand_in), "skipped", "not needed")
-                self._end(run, stand_in, reason, "live", ())
-        self._settle(run, node, kind, killers)
-        self._follow(run, node)
+        if node.fallback is not None and failed:
+            # Its own edges wait for the fallback; see `_settle_replaced`.
+            self._arrive(run, node.fallback)
+        else:
+            if node.fallback is not None:
+                self._drop_fallback(run, node, end)
+            self._settle(run, node, kind, killers)
+        for each in node.followers:
+            self._arrive(run, each)
         if failed and node.policy == "abort":
-            self._stop("failed", f"{end.path} aborted the run")
+            self._abort(f"{end.path} aborted the run")
+        self._tell_outer(run, node)
+
+    def _drop_fallback(self, run: ScopeRun, node: Node, end: TaskEnded) -> None:
+        stand_in = run.scope.nodes[cast(int, node.fallback)]
+        if run.ends[stand_in.index] is None:
+            unneeded = TaskEnded(end.at, run.path(stand_in), "skipped", "not needed")
+            self._end(run, stand_in, unneeded, "live", ())
 
     def _settle_replaced(self, run: ScopeRun, stand_in: Node, end: TaskEnded) -> None:
         """A fallback has ended: now the edges of the task it stands in for are known."""
-        assert stand_in.fallback_for is not None
-        node = run.scope.nodes[stand_in.fallback_for]
+        node = run.scope.nodes[cast(int, stand_in.fallback_for)]
         replaced = run.ends[node.index]
         if replaced is None or replaced.status not in BAD:
             return
         if end.status == "success":
             key = node.result_key
             if key:
-                run.results[key] = end.value
+                run.own_results[key] = end.value
             run.replaced.add(node.index)
             self.log.append(StoodIn(end.at, end.path, replaced.path, key, end.value))
         self._settle(run, node, "live" if end.status == "success" else "failed", ())
 
-    def _settle(
-        self, run: ScopeRun, node: Node, kind: str, killers: tuple[int, ...]
-    ) -> None:
+    def _settle(self, run: ScopeRun, node: Node, kind: str, killers: tuple[int, ...]) -> None:
         """Tell the dependents what became of the edges to them."""
+        if node.kind == "parallel" and node.index not in run.selected:
+            self._spread(run, turned_away_members(run, node, kind, killers))
         if kind == "live" and node.kind != "condition":
             for each in node.downstream:
                 self._arrive(run, each)
-            return
-        for each, problem in outgoing(run, node, kind, killers):
-            if problem is not None:
-                run.problems.setdefault(each, []).append(problem)
-            self._arrive(run, each)
+        else:
+            self._spread(run, outgoing(run, node, kind, killers))
 
-    def _follow(self, run: ScopeRun, node: Node) -> None:
-        for each in node.followers:
+    def _spread(self, run: ScopeRun, edges: Sequence[tuple[int, object]]) -> None:
+        for each, problem in edges:
+            if problem is not None:
+                run.problems.setdefault(each, []).append(problem)  # type: ignore[arg-type]  # a Problem
             self._arrive(run, each)
 
     def _arrive(self, run: ScopeRun, index: int) -> None:
         run.waiting[index] -= 1
         if not run.waiting[index]:
-            heappush(self._ready, (index, run))
+            heappush(self._ready, ((*run.key, index), run))
+
+    def _tell_outer(self, run: ScopeRun, node: Node) -> None:
+        """What stands around an ended task may have waited for it: a parallel, or a loop."""
+        if node.member_of is not None:
+            parallel = node.member_of[0]
+            if parallel in run.open:
+                run.open[parallel] -= 1
+                frame = run.frames.get(parallel)
+                if not run.open[parallel] and frame is not None:
+                    self._answers.append((frame, frame.pending, None))
+        if not run.left and run.parent is not None:
+            self._iteration_ended(run, run.parent)
+
+    def _iteration_ended(self, run: ScopeRun, frame: ExecutionFrame) -> None:
+        fault = first_fault(run, judged(run))
+        cancelled = any(end is not None and end.status == "cancelled" for end in run.ends)
+        status = "failed" if fault else ("cancelled" if cancelled else "success")
+        del frame.children[run.number]
+        frame.done.append(IterationEnd(run.number, status, fault, run.own_results))
+        if frame.stopped:
+            if not frame.children:
+                self._end_cancelled(frame.run, frame.node, frame.stopped, 0)
+        elif type(frame.pending) is Join and len(frame.done) == 1:
+            self._answers.append((frame, frame.pending, frame.done.popleft()))
 
     # --- the run stops or ends -----------------------------------------------------------------
 
+    def _abort(self, reason: str) -> None:
+        self._stop("failed", reason)
+
     def _stop(self, status: str, reason: str) -> None:
         """Cancel whatever has not ended, but for `finally` tasks; nothing else starts."""
-        if self.stopped:
-            return
-        self.stopped = status
-        run = self.root
+        if not self.stopped:
+            self.stopped = status
+            self._cancel_scope(self.root, reason)
+
+    def _cancel_scope(self, run: ScopeRun, reason: str) -> None:
         for node in run.scope.nodes:
             if node.is_finally or run.ends[node.index] is not None:
                 continue
             frame = run.frames.pop(node.index, None)
-            if frame is not None:
-                if type(frame.pending) is Call:
-                    self._in_flight -= 1
-                frame.pending = None
-                frame.steps.close()
-            attempts = 0 if frame is None else frame.attempts
-            end = TaskEnded(self.clock.now(), run.path(node), "cancelled", reason, attempts)
-            self._end(run, node, end, "cancelled", ())
+            if frame is None:
+                self._end_cancelled(run, node, reason, 0)
+                continue
+            if type(frame.pending) is Call:
+                self._release()
+            frame.pending = None
+            frame.steps.close()
+            if frame.children:
+                # Its iterations may have `finally` tasks; it ends when they have.
+                frame.stopped = reason
+                for child in list(frame.children.values()):
+                    self._cancel_scope(child, reason)
+            else:
+                self._end_cancelled(run, node, reason, frame.attempts)
+
+    def _end_cancelled(self, run: ScopeRun, node: Node, reason: str, attempts: int) -> None:
+        end = TaskEnded(self.clock.now(), run.path(node), "cancelled", reason, attempts)
+        self._end(run, node, end, "cancelled", ())
+
+    def _report_stuck(self) -> None:
+        """Nothing can run and no timer is due: say who waits for what, and stop."""
+        told_waits = [
+            f"{frame.path} waits for event {wait.name!r}, which nothing sends"
+            for frame, wait in self._waits
+            if frame.pending is wait
+        ]
+        reason = "stuck: " + ("; ".join(told_waits) or "no task can go on")
+        self.stop_fault = Fault("Stuck", reason, "")
+        self._stop("failed", reason)
 
     def _ended(self) -> RunEnded:
-        fault = self._first_fault()
+        run = self.root
+        fault = first_fault(run, judged(run)) or self.stop_fault
         status = self.stopped or ("failed" if fault else "success")
-        if fault is None and status == "failed":
-            fault = Fault("Aborted", "the run was aborted")
         output = None
         if status == "success":
             try:
@@ -398,24 +588,9 @@ class Engine:
                 status, fault = "failed", Fault("ExpressionError", f"output: {error}")
         elif status == "cancelled" and self._failed_finally():
             status = "failed"
+        if status == "failed" and fault is None:
+            fault = Fault("Aborted", "the run was aborted")
         return RunEnded(self.clock.now(), status, fault, output)
-
-    def _first_fault(self) -> Fault | None:
-        run = self.root
-        for index in run.scope.order:
-            node, end = run.scope.nodes[index], run.ends[index]
-            assert end is not None
-            if not node.critical or index in run.replaced:
-                continue
-            if end.status in BAD and not self._forgiven(node):
-                return end.fault
-            if end.status == "upstream_failed":
-                return Fault("UpstreamFailed", end.reason, end.path)
-        return None
-
-    def _forgiven(self, node: Node) -> bool:
-        """A fallback's own failure counts only where its task's would."""
-        return node.fallback_for is not None and not self.plan.scope.nodes[node.fallback_for].critical
 
     def _failed_finally(self) -> bool:
         run = self.root
@@ -435,7 +610,55 @@ class Engine:
         return None
 
 
+EFFECTS: dict[type[Effect], Callable[[Engine, ExecutionFrame, Effect], bool]] = {
+    Attempt: Engine._attempt,
+    Pause: Engine._pause,
+    Choose: Engine._choose,
+    Select: Engine._select,
+    Enter: Engine._enter,
+    Join: Engine._join,
+    CancelOpen: Engine._cancel_open,
+    Sleep: Engine._sleep,
+    AwaitEvent: Engine._await_event,
+    Record: Engine._record,
+}  # type: ignore[assignment]  # each takes the effect it is listed under
+
+
+def judged(run: ScopeRun) -> list[int]:
+    """The nodes by which a scope is judged: members of a parallel count through it."""
+    return [node.index for node in run.scope.nodes if node.member_of is None]
+
+
 def precedes(earlier: Actor, later: Actor) -> bool:
-    """Whether the graph puts `earlier` before `later` (or both are one task)."""
-    run = cast(ScopeRun, later.scope)
-    return earlier.path == later.path or run.scope.graph.reaches(earlier.node, later.node)
+    """Whether `earlier` ends before `later` begins by the plan (or both are one task).
+
+    Both are followed out to the scope they share; there their places decide, or, inside one
+    loop, whether its iterations come one after another.
+    """
+    if earlier.path == later.path:
+        return True
+    first, second = _chain(earlier), _chain(later)
+    for (run, before), (other, after) in zip(first, second, strict=False):
+        if run is not other:
+            loop = run.parent
+            assert loop is not None
+            model = loop.node.model
+            return getattr(model, "max_concurrency", 1) == 1 and run.number < other.number
+        if before != after:
+            return run.scope.precedes(before, after)
+    return True  # One is the loop around the other.
+
+
+def _chain(actor: Actor) -> list[tuple[ScopeRun, int]]:
+    """The scopes around a task, from the outside in, each with the node that leads on."""
+    run: ScopeRun | None = cast(ScopeRun, actor.scope)
+    node = actor.node
+    found = []
+    while run is not None:
+        found.append((run, node))
+        frame = run.parent
+        if frame is None:
+            break
+        run, node = frame.run, frame.node.index
+    found.reverse()
+    return found

@@ -28,6 +28,7 @@ __all__ = [
     "EventEmitted",
     "Fault",
     "HttpRequested",
+    "ItemsListed",
     "LimitBreached",
     "LogFormatError",
     "Logged",
@@ -193,12 +194,21 @@ class BranchesSelected(NamedTuple):
     declared: list[str]
 
 
-class ScopeEntered(NamedTuple):
-    """An iteration began; `path` is its own, as `loop[2]`, and `item` what it works on."""
+class ItemsListed(NamedTuple):
+    """A foreach knows its items."""
 
     at: float
     path: str
-    item: object
+    count: int
+
+
+class ScopeEntered(NamedTuple):
+    """An iteration of the loop `owner` began; `path` is its own, as `loop[2]`."""
+
+    at: float
+    path: str
+    owner: str
+    number: int
 
 
 class WaitOpened(NamedTuple):
@@ -210,11 +220,11 @@ class WaitOpened(NamedTuple):
 
 
 class WaitEnded(NamedTuple):
-    """A wait is over; `how` says how, in the words of the transcript."""
+    """A wait is over; `event` is the number of the event it took, from 0, or -1."""
 
     at: float
     path: str
-    how: str
+    event: int
 
 
 class LimitBreached(NamedTuple):
@@ -279,6 +289,7 @@ Event = (
     | RetryScheduled
     | ConditionEvaluated
     | BranchesSelected
+    | ItemsListed
     | ScopeEntered
     | WaitOpened
     | WaitEnded
@@ -303,6 +314,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         RetryScheduled,
         ConditionEvaluated,
         BranchesSelected,
+        ItemsListed,
         ScopeEntered,
         WaitOpened,
         WaitEnded,

@@ -3,10 +3,17 @@
 An operator is a generator function over an `ExecutionFrame`. It yields *effects*, is sent their
 answers, and returns an `Outcome`:
 
-    yields      is sent            meaning
-    Attempt     Answer             call the frame's tool once more
-    Pause       None               wait before the next attempt
-    Choose      None               a condition takes an edge
+    yields          is sent                 meaning
+    Attempt         Answer                  call the frame's tool once more
+    Pause           None                    wait before the next attempt
+    Choose          None                    a condition takes an edge
+    Select          None, when all ended    a parallel starts the members of these branches
+    Enter           None                    a loop begins an iteration
+    Join            an IterationEnd         the next iteration that has ended
+    CancelOpen      None                    stop the iterations in flight
+    Sleep           None                    let time pass
+    AwaitEvent      Answer                  wait for an event; a TimedOut as error
+    Record          None                    write an event into the log
 
 The engine owns everything else: time, order, limits, the log. A generator never logs, sleeps or
 calls a tool itself, so that every driver of the engine sees the same run.
@@ -14,12 +21,16 @@ calls a tool itself, so that every driver of the engine sees the same run.
 
 from __future__ import annotations
 
+from collections import ChainMap, deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from pytest_highway.clock import Clock, instant
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import Event, EventEmitted, Fault, Logged, TaskEnded, UsageAdded
+from pytest_highway.expression import Expression
 from pytest_highway.plan import Node, Scope
 from pytest_highway.serialization import to_plain
 from pytest_highway.state import Actor, RunMemory, TaskMemory, TaskStates
@@ -29,15 +40,24 @@ from pytest_highway.tools import Tool
 __all__ = [
     "Answer",
     "Attempt",
+    "AwaitEvent",
     "Call",
+    "CancelOpen",
     "Choose",
     "Effect",
+    "Enter",
     "ExecutionFrame",
+    "IterationEnd",
+    "Join",
     "Outcome",
     "Pause",
     "Problem",
+    "Record",
     "RunServices",
     "ScopeRun",
+    "Select",
+    "Sent",
+    "Sleep",
     "Steps",
     "TimedOut",
     "Unretryable",
@@ -94,8 +114,66 @@ class Choose(NamedTuple):
     value: bool
 
 
-Effect = Attempt | Pause | Choose
-Steps = Generator[Effect, Answer | None, Outcome]
+class Select(NamedTuple):
+    """Effect: start the members of these branches; the answer comes when all have ended."""
+
+    branches: list[str]
+
+
+class Enter(NamedTuple):
+    """Effect: enter the body once; `part` is what the iteration adds to the path."""
+
+    number: int
+    part: str
+    roots: dict[str, object]
+    shares_results: bool
+
+
+class Join(NamedTuple):
+    """Effect: wait for an iteration to end."""
+
+
+class CancelOpen(NamedTuple):
+    """Effect: cancel the iterations in flight; they are still to be joined."""
+
+    reason: str
+
+
+class Sleep(NamedTuple):
+    """Effect: let `seconds` pass."""
+
+    seconds: float
+
+
+class AwaitEvent(NamedTuple):
+    """Effect: wait for the event `name` whose data lets `match` hold."""
+
+    name: str
+    match: Expression | None
+    timeout: float | None
+
+
+class Record(NamedTuple):
+    """Effect: log an event of this kind with these fields behind its time and path."""
+
+    kind: Callable[..., Event]
+    fields: tuple[object, ...] = ()
+
+
+class IterationEnd(NamedTuple):
+    """How an iteration ended: its number, its fault if it failed, and its own results."""
+
+    number: int
+    status: str
+    fault: Fault | None
+    results: Mapping[str, object]
+
+
+Effect = (
+    Attempt | Pause | Choose | Select | Enter | Join | CancelOpen | Sleep | AwaitEvent | Record
+)
+Sent = Answer | IterationEnd | None
+Steps = Generator[Effect, Sent, Outcome]
 
 
 class Problem(NamedTuple):
@@ -112,20 +190,17 @@ class Problem(NamedTuple):
 class RunServices:
     """What lives as long as a run and is shared by all of its calls."""
 
-    __slots__ = ("log", "memory", "now", "resources", "variables")
+    __slots__ = ("clock", "log", "memory", "now", "resources", "variables")
 
     def __init__(
-        self,
-        log: list[Event],
-        memory: RunMemory,
-        variables: Mapping[str, object],
-        now: Callable[[], float],
+        self, log: list[Event], memory: RunMemory, variables: Mapping[str, object], clock: Clock
     ) -> None:
         self.log = log
         self.memory = memory
         self.variables = variables
         self.resources: MutableMapping[str, object] = {}
-        self.now = now
+        self.clock = clock
+        self.now = clock.now
 
 
 class ScopeRun:
@@ -133,40 +208,77 @@ class ScopeRun:
 
     `waiting[n]` counts the upstreams of node n that have not ended; `problems[n]` lists its edges
     that are not live; `ends[n]` is its end, or None; `chosen[c]` is the node that condition c took;
-    `replaced` holds the failed nodes that a fallback stands in for.
+    `selected[p]` are the members that parallel p started and `open[p]` how many of all its members
+    have not ended; `replaced` holds the failed nodes that a fallback stands in for. `key` orders
+    runs by their place; `parent` is the loop's frame and `number` that of the iteration.
     """
 
     __slots__ = (
         "chosen",
         "ends",
         "frames",
+        "key",
         "left",
+        "number",
+        "open",
+        "own_results",
+        "parent",
         "prefix",
         "problems",
         "replaced",
         "roots",
         "scope",
+        "selected",
         "waiting",
     )
 
-    def __init__(self, scope: Scope, prefix: str, roots: dict[str, object]) -> None:
+    def __init__(self, scope: Scope, roots: dict[str, object]) -> None:
         self.scope = scope
-        self.prefix = prefix
+        self.prefix = ""
+        self.key: tuple[int, ...] = ()
+        self.parent: ExecutionFrame | None = None
+        self.number = 0
         self.waiting = list(scope.waits)
         self.problems: dict[int, list[Problem]] = {}
         self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
         self.chosen: dict[int, int | None] = {}
+        self.selected: dict[int, tuple[int, ...]] = {}
+        self.open: dict[int, int] = {}
         self.frames: dict[int, ExecutionFrame] = {}
         self.replaced: set[int] = set()
         self.left = len(scope.nodes)
+        self.own_results: MutableMapping[str, object] = {}
         states = TaskStates(scope.index, self.ends)
-        self.roots = {**roots, "results": {}, "tasks": states, "prev": states}
+        self.roots = {"results": self.own_results, **roots, "tasks": states, "prev": states}
+
+    @classmethod
+    def of_iteration(cls, frame: ExecutionFrame, enter: Enter) -> ScopeRun:
+        """One iteration of a loop's body.
+
+        The results of a `while` are those of its surroundings; a `foreach` sees them behind its
+        own.
+        """
+        outer, node = frame.run, frame.node
+        assert node.body is not None
+        run = cls(node.body, {**outer.roots, **enter.roots})
+        run.prefix = f"{frame.path}{enter.part}/"
+        run.key = (*outer.key, node.index, enter.number)
+        run.parent = frame
+        run.number = enter.number
+        if enter.shares_results:
+            run.own_results = outer.own_results
+        else:
+            run.roots["results"] = ChainMap({}, outer.results)
+            run.own_results = run.results.maps[0] if isinstance(run.results, ChainMap) else {}
+        states = TaskStates(node.body.index, run.ends, outer.roots["tasks"])  # type: ignore[arg-type]  # this root is always one
+        run.roots["tasks"] = run.roots["prev"] = states
+        return run
 
     @property
-    def results(self) -> dict[str, object]:
+    def results(self) -> Mapping[str, object]:
         """Results by key, as templates see them."""
         found = self.roots["results"]
-        assert isinstance(found, dict)
+        assert isinstance(found, Mapping)
         return found
 
     def path(self, node: Node) -> str:
@@ -179,22 +291,57 @@ class ScopeRun:
 
 
 class ExecutionFrame:
-    """One running operator. `pending` is the call whose answer it waits for, if any."""
+    """One running operator.
 
-    __slots__ = ("attempts", "node", "path", "pending", "run", "steps")
+    `pending` is what it waits for, if anything: a late answer to something else is dropped.
+    `children` are its open iterations by number, `done` the ends it has not joined yet; `stopped`
+    is the reason for which it was cancelled while iterations were still open.
+    """
 
-    def __init__(self, run: ScopeRun, node: Node, steps: Callable[[ExecutionFrame], Steps]) -> None:
+    __slots__ = (
+        "attempts",
+        "children",
+        "done",
+        "node",
+        "path",
+        "pending",
+        "run",
+        "services",
+        "steps",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        run: ScopeRun,
+        node: Node,
+        steps: Callable[[ExecutionFrame], Steps],
+        services: RunServices,
+    ) -> None:
         self.run = run
+        self.services = services
         self.node = node
         self.path = run.prefix + node.id
         self.attempts = 0
         self.pending: object = None
+        self.children: dict[int, ScopeRun] = {}
+        self.done: deque[IterationEnd] = deque()
+        self.stopped = ""
         self.steps = steps(self)
 
     @property
     def roots(self) -> dict[str, object]:
         """What expressions of this node may read."""
         return self.run.roots
+
+    def unordered_roots(self) -> dict[str, object]:
+        """The same for a wait, which may read memory that a task beside it writes."""
+        self.services.memory.actor = None
+        return self.run.roots
+
+    def instant(self) -> datetime:
+        """The run's date and time."""
+        return instant(self.services.clock, self.services.now())
 
 
 class Call:

@@ -16,12 +16,14 @@ __all__ = ["Graph"]
 class Graph:
     """Edges between `size` vertices; call `sort` once all edges are in.
 
-    `rank[v]` is the place of vertex v in the order after `sort`.
+    `rank[v]` is the place of vertex v in the order after `sort`. Vertices from `real` on are marks
+    (the end of a group): in the order they come as soon as they can, before any other.
     """
 
-    __slots__ = ("down", "rank", "up")
+    __slots__ = ("down", "rank", "real", "up")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, real: int | None = None) -> None:
+        self.real = size if real is None else real
         self.down: list[list[int]] = [[] for _ in range(size)]
         self.up: list[list[int]] = [[] for _ in range(size)]
         self.rank: list[int] = []
@@ -53,14 +55,23 @@ class Graph:
         ready = [vertex for vertex, count in enumerate(left) if not count]
         heapify(ready)
         order = []
-        while ready:
-            vertex = heappop(ready)
+        marks: list[int] = []
+        while marks or ready:
+            vertex = marks.pop() if marks else heappop(ready)
             order.append(vertex)
             for after in self.down[vertex]:
                 left[after] -= 1
-                if not left[after]:
+                if left[after]:
+                    continue
+                if after < self.real:
                     heappush(ready, after)
+                else:
+                    marks.append(after)
         return order
+
+    def is_placed(self, vertex: int) -> bool:
+        """Whether `sort` could order a vertex, which one on a cycle or behind it is not."""
+        return self.rank[vertex] < len(self.rank)
 
     def cycle(self, order: Sequence[int]) -> list[int]:
         """One cycle among the vertices that `order` leaves out, its first vertex repeated last.

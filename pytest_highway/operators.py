@@ -6,28 +6,43 @@ and other tasks may run. What it evaluates it evaluates at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
-from pytest_highway.errors import HighwayError
-from pytest_highway.events import Fault
-from pytest_highway.expression import ExpressionError, MissingValue, truth
+from pytest_highway.clock import seconds_until, shown_duration
+from pytest_highway.equality import shown
+from pytest_highway.errors import HighwayError, did_you_mean, listed
+from pytest_highway.events import BranchesSelected, Fault, ItemsListed, WaitEnded, WaitOpened
+from pytest_highway.expression import Expression, ExpressionError, MissingValue, truth
 from pytest_highway.frame import (
     Answer,
     Attempt,
+    AwaitEvent,
+    CancelOpen,
     Choose,
+    Enter,
     ExecutionFrame,
+    IterationEnd,
+    Join,
     Outcome,
     Pause,
+    Record,
     ScopeRun,
+    Select,
+    Sleep,
     Steps,
     TimedOut,
     Unretryable,
     fault_of,
 )
-from pytest_highway.models import Retry
+from pytest_highway.models import Foreach, Retry, While
+from pytest_highway.plan import Node, WaitSpec
 from pytest_highway.state import MemoryConflict
+from pytest_highway.values import as_text
 
-__all__ = ["EVALUATION_FAULTS", "OPERATORS", "run_condition", "run_task", "told"]
+__all__ = ["EVALUATION_FAULTS", "OPERATORS", "first_fault", "told"]
+
+# What `loop` holds in every loop; other names in it are those that `as` gave.
+LOOP_FIELDS = frozenset({"index", "first", "last", "length"})
 
 # What rendering an argument or evaluating a condition may raise.
 EVALUATION_FAULTS = (ExpressionError, MemoryConflict)
@@ -47,7 +62,7 @@ def run_task(frame: ExecutionFrame) -> Steps:
             return _unevaluated(frame, error)
         frame.attempts += 1
         answer = yield Attempt(frame.attempts, args, kwargs, feedback)  # type: ignore[arg-type]  # lists and mappings render to themselves
-        assert answer is not None
+        assert isinstance(answer, Answer)
         error = answer.error
         if error is None:
             return Outcome("success", answer.value, attempts=frame.attempts)
@@ -102,7 +117,237 @@ def run_condition(frame: ExecutionFrame) -> Steps:
     return Outcome("success", holds)
 
 
+def run_parallel(frame: ExecutionFrame) -> Steps:
+    """Start the members of the selected branches; its value is `{branch: {result_key: value}}`."""
+    node, run = frame.node, frame.run
+    try:
+        selected = _selected(frame)
+    except EVALUATION_FAULTS as error:
+        return _unevaluated(frame, error)
+    yield Record(BranchesSelected, (selected, list(node.branches)))
+    yield Select(selected)
+    fault = first_fault(run, node.members)
+    if fault is not None:
+        return Outcome("failed", fault=fault)
+    value = {
+        branch: {
+            key: run.own_results[key]
+            for each in _within(run, node.branches[branch])
+            if (key := run.scope.nodes[each].result_key) in run.own_results
+        }
+        for branch in selected
+    }
+    return Outcome("success", value)
+
+
+def _selected(frame: ExecutionFrame) -> list[str]:
+    """The branches to run, in declared order; an unknown one is an error."""
+    node = frame.node
+    if node.select is None:
+        return list(node.branches)
+    wanted = node.select.render(frame.run.roots)
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(names, list):
+        raise ExpressionError(f"select is {shown(wanted)}; it must be a list of branch names")
+    for name in names:
+        if name not in node.branches:
+            near = did_you_mean(str(name), node.branches)
+            known = listed(list(node.branches))
+            raise ExpressionError(f"unknown branch {name!r}; there are {known}{near}")
+    return [each for each in node.branches if each in names]
+
+
+def _within(run: ScopeRun, members: Iterable[int]) -> Iterator[int]:
+    """Members and, for parallels among them, theirs."""
+    for each in members:
+        yield each
+        yield from _within(run, run.scope.nodes[each].members)
+
+
+def run_foreach(frame: ExecutionFrame) -> Steps:
+    """Run the body once for each item, at most `max_concurrency` at a time."""
+    model = frame.node.model
+    assert isinstance(model, Foreach)
+    try:
+        items, parts = _items(frame, model)
+    except EVALUATION_FAULTS as error:
+        return _unevaluated(frame, error)
+    yield Record(ItemsListed, (len(items),))
+    results: list[object] = [None] * len(items)
+    failures: dict[int, Fault | None] = {}
+    begun = ended = 0
+    while True:
+        while not failures and begun < len(items) and begun - ended < model.max_concurrency:
+            roots = _loop_roots(frame, begun, items, model.alias)
+            yield Enter(begun, parts[begun], roots, shares_results=False)
+            begun += 1
+        if begun == ended:
+            break
+        end = yield Join()
+        assert isinstance(end, IterationEnd)
+        ended += 1
+        results[end.number] = _collected(end, model)
+        if end.status != "success" and model.on_item_failure == "fail_fast":
+            if not failures:
+                yield CancelOpen(f"{frame.path}{parts[end.number]} failed")
+            failures[end.number] = end.fault
+    if failures:
+        fault = next((each for _, each in sorted(failures.items()) if each is not None), None)
+        return Outcome("failed", fault=fault)
+    return Outcome("success", results)
+
+
+def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[str]]:
+    """The items, and what each adds to the path: `[0]`, or `[key]`."""
+    node = frame.node
+    assert node.items is not None
+    items = node.items.render(frame.run.roots)
+    if not isinstance(items, list):
+        raise ExpressionError(f"items is {shown(items)}; it must be a list")
+    if node.key is None:
+        return items, [f"[{number}]" for number in range(len(items))]
+    parts: dict[str, int] = {}
+    for number in range(len(items)):
+        roots = {**frame.run.roots, **_loop_roots(frame, number, items, model.alias)}
+        key = f"[{as_text(node.key.evaluate(roots))}]"
+        if key in parts:
+            raise ExpressionError(f"items {parts[key]} and {number} have one key, {key[1:-1]!r}")
+        parts[key] = number
+    return items, list(parts)
+
+
+def _loop_roots(
+    frame: ExecutionFrame, number: int, items: list[object], alias: str | None
+) -> dict[str, object]:
+    """`item` and `loop` of one iteration; the names that outer loops gave theirs are kept."""
+    loop = _outer_names(frame)
+    if alias is not None:
+        loop[alias] = items[number]
+    loop.update(index=number, first=number == 0, last=number == len(items) - 1, length=len(items))
+    return {"item": items[number], "loop": loop}
+
+
+def _outer_names(frame: ExecutionFrame) -> dict[str, object]:
+    outer = frame.run.roots.get("loop")
+    if not isinstance(outer, dict):
+        return {}
+    return {name: value for name, value in outer.items() if name not in LOOP_FIELDS}
+
+
+def _collected(end: IterationEnd, model: Foreach) -> object:
+    if end.status != "success":
+        fault = end.fault or Fault("Cancelled", "the iteration was cancelled", "")
+        return {"error": fault._asdict()}
+    if model.collect is not None:
+        return end.results.get(model.collect)
+    return dict(end.results)
+
+
+def run_while(frame: ExecutionFrame) -> Steps:
+    """Run the body as long as the condition holds before an iteration."""
+    node, model = frame.node, frame.node.model
+    assert isinstance(model, While)
+    assert node.condition is not None
+    number = 0
+    while True:
+        loop = {**_outer_names(frame), "index": number + 1, "first": number == 0}
+        try:
+            holds = truth(node.condition.evaluate({**frame.run.roots, "loop": loop}))
+        except EVALUATION_FAULTS as error:
+            return _unevaluated(frame, error)
+        if not holds:
+            return Outcome("success", {"iterations": number})
+        if number == model.max_iterations:
+            text = f"the condition still holds after {number} iterations (max_iterations)"
+            return Outcome("failed", fault=Fault("MaxIterations", text, frame.path))
+        number += 1
+        yield Enter(number, f"#{number}", {"loop": loop}, shares_results=True)
+        end = yield Join()
+        assert isinstance(end, IterationEnd)
+        if end.status != "success":
+            return Outcome("failed", fault=end.fault)
+
+
+def run_wait(frame: ExecutionFrame) -> Steps:
+    """Wait for a time, an event or a condition; the value is the event's data, or null."""
+    spec = frame.node.wait
+    assert spec is not None
+    try:
+        if spec.event is not None:
+            return (yield from _wait_for_event(frame, spec))
+        if spec.until is not None:
+            return (yield from _wait_until(frame, spec, spec.until))
+        assert spec.value is not None
+        wanted = spec.value.render(frame.run.roots)
+        seconds = seconds_until(wanted, frame.instant())
+    except EVALUATION_FAULTS as error:
+        return _unevaluated(frame, error)
+    except ValueError as error:
+        return Outcome("failed", fault=Fault("ValueError", str(error), frame.path))
+    yield Record(WaitOpened, (f"{wanted}" if isinstance(wanted, str) else shown_duration(seconds),))
+    yield Sleep(seconds)
+    yield Record(WaitEnded, (-1,))
+    return Outcome("success")
+
+
+def _wait_for_event(frame: ExecutionFrame, spec: WaitSpec) -> Steps:
+    assert spec.event is not None
+    name = as_text(spec.event.render(frame.run.roots))
+    yield Record(WaitOpened, (f"event {name!r}",))
+    answer = yield AwaitEvent(name, spec.match, spec.timeout)
+    assert isinstance(answer, Answer)
+    if answer.error is not None:
+        status = "timed_out" if isinstance(answer.error, TimedOut) else "failed"
+        return Outcome(status, fault=fault_of(answer.error, frame.path))
+    return Outcome("success", answer.value)
+
+
+def _wait_until(frame: ExecutionFrame, spec: WaitSpec, until: Expression) -> Steps:
+    yield Record(WaitOpened, (f"until {' '.join(until.source.split())}",))
+    waited = 0.0
+    # What it reads may be written by a task beside it: that is what it waits for.
+    while not truth(until.evaluate(frame.unordered_roots())):
+        if spec.timeout is not None and waited >= spec.timeout:
+            text = f"the condition does not hold after {shown_duration(waited)}"
+            return Outcome("timed_out", fault=Fault("TimeoutError", text, frame.path))
+        pause = spec.every
+        if spec.timeout is not None:
+            pause = min(pause, spec.timeout - waited)
+        yield Sleep(pause)
+        waited = round(waited + pause, 6)
+    yield Record(WaitEnded, (-1,))
+    return Outcome("success")
+
+
+# --- judging what ran ----------------------------------------------------------------------------
+
+
+def first_fault(run: ScopeRun, nodes: Iterable[int]) -> Fault | None:
+    """The first critical failure among these nodes, in plan order, by the innermost task."""
+    among = set(nodes)
+    for index in run.scope.order:
+        if index not in among or index in run.replaced:
+            continue
+        node, end = run.scope.nodes[index], run.ends[index]
+        if end is None or not node.critical or _is_forgiven(run, node):
+            continue
+        if end.status in ("failed", "timed_out"):
+            return end.fault or Fault("Failed", end.reason, end.path)
+        if end.status == "upstream_failed":
+            return Fault("UpstreamFailed", end.reason, end.path)
+    return None
+
+
+def _is_forgiven(run: ScopeRun, node: Node) -> bool:
+    """A fallback's own failure counts only where its task's would."""
+    return node.fallback_for is not None and not run.scope.nodes[node.fallback_for].critical
+
+
 OPERATORS: dict[str, Callable[[ExecutionFrame], Steps]] = {
     "task": run_task,
     "condition": run_condition,
+    "parallel": run_parallel,
+    "foreach": run_foreach,
+    "while": run_while,
+    "wait": run_wait,
 }

@@ -25,10 +25,9 @@ from typing import NamedTuple
 from pytest_highway.frame import Problem, ScopeRun
 from pytest_highway.plan import Node
 
-__all__ = ["DEAD_ENDS", "Verdict", "judge", "outgoing"]
+__all__ = ["BAD", "DEAD_ENDS", "Verdict", "judge", "outgoing", "turned_away_members"]
 
 BAD = frozenset({"failed", "timed_out"})
-CONTINUES = frozenset({"continue"})
 
 
 class Verdict(NamedTuple):
@@ -56,6 +55,9 @@ def judge(run: ScopeRun, node: Node) -> Verdict | None:
     problems = run.problems.pop(node.index, ())
     if node.rule == "all_live":
         return _judge_live(run, node, problems) if problems else None
+    at_start = [each for each in problems if each.source in node.starts]
+    if at_start:
+        return _judge_live(run, node, at_start)
     return _judge_counts(run, node, problems) if node.upstream else None
 
 
@@ -67,7 +69,7 @@ def _judge_live(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> Verdi
         sources = {each.source for each in problems if each.kind == kind}
         if sources:
             # The first in the order in which the dependencies are written.
-            first = next(each for each in node.upstream if each in sources)
+            first = next(each for each in (*node.starts, *node.upstream) if each in sources)
             return Verdict(status, f"{what}: {run.scope.nodes[first].id}", kind)
     return _skip(run, unexcused(run, node, problems))
 
@@ -84,7 +86,7 @@ def _skip(run: ScopeRun, edges: Sequence[Problem]) -> Verdict | None:
 def unexcused(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> list[Problem]:
     """The dead edges into `node` that no other path makes up for."""
     bad = {each.source for each in problems}
-    live = [each for each in node.upstream if each not in bad]
+    live = [each for each in (*node.starts, *node.upstream) if each not in bad]
     taken = any(node.index in run.scope.nodes[each].targets for each in live)
     return [each for each in problems if not _excused(run, node, each, live, taken)]
 
@@ -102,7 +104,12 @@ def _excused(run: ScopeRun, node: Node, edge: Problem, live: Sequence[int], take
 
 
 def chosen_by(run: ScopeRun, killer: int) -> tuple[int, ...]:
-    """The nodes that a killer chose: a condition's target; nothing for a task with `run_if`."""
+    """The nodes that a killer chose: a condition's target, the members that a parallel started.
+
+    A task with `run_if` chose nothing.
+    """
+    if killer in run.selected:
+        return run.selected[killer]
     chosen = run.chosen.get(killer)
     return () if chosen is None else (chosen,)
 
@@ -111,6 +118,11 @@ def _told(run: ScopeRun, killer: int) -> str:
     """A killer's decision in words: `check chose good`."""
     nodes = run.scope.nodes
     name = nodes[killer].id
+    if killer in run.selected:
+        members = set(run.selected[killer])
+        branches = nodes[killer].branches.items()
+        picked = [branch for branch, inside in branches if members & {*inside}]
+        return f"{name} selected {', '.join(picked) or 'nothing'}"
     chosen = chosen_by(run, killer)
     if chosen:
         return f"{name} chose {', '.join(nodes[each].id for each in chosen)}"
@@ -223,6 +235,13 @@ def _turned_away(run: ScopeRun, node: Node, kind: str, plain: Problem | None) ->
     if node.index not in run.chosen and end is not None and end.status in BAD:
         # It could not be evaluated: its targets fail even under `continue`.
         return Problem(node.index, "failed")
-    if plain is not None and kind != "live":
-        return plain
-    return Problem(node.index, "dead", (node.index,))
+    return plain or Problem(node.index, "dead", (node.index,))
+
+
+def turned_away_members(
+    run: ScopeRun, node: Node, kind: str, killers: tuple[int, ...]
+) -> list[tuple[int, Problem]]:
+    """The edges from a parallel that never started to its members."""
+    plain = None if kind == "live" else Problem(node.index, kind, killers)
+    away = _turned_away(run, node, kind, plain)
+    return [(each, away) for each in node.members]

@@ -13,7 +13,7 @@ from pytest_highway.case_checks import is_path, stub_entries
 from pytest_highway.case_models import HttpEntry, StubEntry
 from pytest_highway.cases import Case
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock
-from pytest_highway.engine import RunSettings, execute
+from pytest_highway.engine import OutsideEvent, RunSettings, execute
 from pytest_highway.executors import InlineRunner
 from pytest_highway.http_stub import answering
 from pytest_highway.plan import Plan
@@ -45,7 +45,10 @@ def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
         roots={"params": case.params, "fixtures": case.fixtures},
     )
     settings = RunSettings(
-        model.variables, model.env, None if model.cancel is None else model.cancel.at
+        variables=model.variables,
+        env=model.env,
+        events=[OutsideEvent(each.at, each.name, each.data) for each in model.events],
+        cancel_at=None if model.cancel is None else model.cancel.at,
     )
     world: AbstractContextManager[None] = answering(book.respond) if model.http else nullcontext()
     with world:

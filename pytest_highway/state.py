@@ -24,7 +24,11 @@ from pytest_highway.tool_context import sum_of
 __all__ = ["Access", "Actor", "MemoryConflict", "RunMemory", "TaskMemory", "TaskStates"]
 
 Access = Literal["read", "write", "add"]
-COMMUTING = frozenset({("read", "read"), ("add", "add")})
+CONFLICTING: dict[Access, tuple[Access, ...]] = {
+    "read": ("write", "add"),
+    "write": ("read", "write", "add"),
+    "add": ("read", "write"),
+}
 
 
 class MemoryConflict(HighwayError):
@@ -57,7 +61,7 @@ class RunMemory(Mapping[str, object]):
         self.actor: Actor | None = None
         self._precedes = precedes
         self._on_write = on_write
-        self._recent: dict[str, list[tuple[Access, Actor]]] = {}
+        self._recent: dict[str, dict[Access, list[Actor]]] = {}
 
     def __getitem__(self, key: str) -> object:
         if self.actor is not None:
@@ -79,18 +83,22 @@ class RunMemory(Mapping[str, object]):
         """Hold one access against the earlier ones; raises `MemoryConflict` naming both tasks."""
         if access == "add" and actor.add_is_read:
             access = "write"
-        recent = self._recent.setdefault(key, [])
-        for earlier, other in recent:
-            if (earlier, access) not in COMMUTING and not self._precedes(other, actor):
-                raise MemoryConflict(
-                    f"memory key {key!r}: {other.path!r} and {actor.path!r} both use it and no "
-                    "order holds between them; let one depend on the other"
-                )
+        recent = self._recent.setdefault(key, {"read": [], "write": [], "add": []})
+        for kind in CONFLICTING[access]:
+            for other in recent[kind]:
+                if not self._precedes(other, actor):
+                    raise MemoryConflict(
+                        f"memory key {key!r}: {other.path!r} and {actor.path!r} both use it and "
+                        "no order holds between them; let one depend on the other"
+                    )
+        same = recent[access]
         if access == "write":
             # All that came before precedes this write, so later ones need only look at it.
-            recent.clear()
-        if (access, actor) not in recent[-1:]:
-            recent.append((access, actor))
+            for each in recent.values():
+                each.clear()
+        elif same and self._precedes(same[-1], actor):
+            same.pop()  # Likewise: a loop of 100,000 additions is remembered by its last one.
+        same.append(actor)
 
 
 class TaskMemory:

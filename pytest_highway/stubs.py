@@ -111,7 +111,7 @@ class StubBook:
         """Answer one call."""
         script = (
             self.tasks.get(call.path)
-            or self.tasks.get(call.frame.node.id)
+            or self.tasks.get(call.frame.node.name)
             or self.tools.get(call.tool.name)
         )
         if script is None:
@@ -302,7 +302,7 @@ def _unstubbed(call: Call) -> str:
     return (
         f"{call.path!r} called {_shown_call(call)}, which has effects "
         f"({call.tool.effects}) and no stub; add one:\n"
-        f"stubs:\n  {call.frame.node.id}: {{return: null}}"
+        f"stubs:\n  {call.frame.node.name}: {{return: null}}"
     )
 
 

@@ -29,18 +29,22 @@ from typing import Literal
 from pytest_highway.clock import shown_duration
 from pytest_highway.events import (
     AttemptEnded,
+    BranchesSelected,
     ConditionEvaluated,
     Event,
     Fault,
+    ItemsListed,
     Logged,
     Outline,
     RetryScheduled,
     RunEnded,
     RunStarted,
+    ScopeEntered,
     StoodIn,
     TaskEnded,
     TaskStarted,
     ToolCalled,
+    WaitOpened,
 )
 from pytest_highway.serialization import to_json
 
@@ -78,12 +82,36 @@ def transcript(log: Iterable[Event], level: Level = "tasks") -> list[str]:
 
 
 def _task_lines(level: Level, outline: Sequence[Outline], by_path: ByPath) -> Iterator[str]:
+    """The lines of a scope in plan order; a stack of open scopes, since bodies may nest deeply."""
     write = _WRITERS[level]
     replaced = _replacements(by_path) if level == "tasks" else {}
-    for entry in outline:
-        events = by_path.get(entry.id)
-        if events:
-            yield from write(entry, events, replaced)
+    iterations = _iterations(by_path)
+    open_scopes = [iter([("", entry) for entry in outline])]
+    while open_scopes:
+        prefix, entry = next(open_scopes[-1], (None, None))
+        if prefix is None or entry is None:
+            open_scopes.pop()
+            continue
+        events = by_path.get(prefix + entry.id)
+        if not events:
+            continue
+        yield from write(prefix + entry.id, entry, events, replaced)
+        if entry.body:
+            entered = iterations.get(prefix + entry.id, ())
+            body = entry.body
+            open_scopes.append(
+                (f"{path}/", inner) for path in entered for inner in body
+            )
+
+
+def _iterations(by_path: ByPath) -> dict[str, list[str]]:
+    """The iterations of each loop, by its path, in order of their numbers."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for events in by_path.values():
+        for event in events:
+            if type(event) is ScopeEntered:
+                found.setdefault(event.owner, []).append((event.number, event.path))
+    return {owner: [path for _, path in sorted(rows)] for owner, rows in found.items()}
 
 
 def _replacements(by_path: ByPath) -> dict[str, str]:
@@ -100,7 +128,7 @@ def _replacements(by_path: ByPath) -> dict[str, str]:
 
 
 def _log_lines(
-    _entry: Outline, events: Sequence[Event], _replaced: Mapping[str, str]
+    _path: str, _entry: Outline, events: Sequence[Event], _replaced: Mapping[str, str]
 ) -> Iterator[str]:
     for event in events:
         if type(event) is Logged and event.level != "trace":
@@ -118,10 +146,9 @@ _NOT_RUN = {"skipped": "skipped", "upstream_failed": "skipped", "cancelled": "ca
 
 
 def _short_lines(
-    entry: Outline, events: Sequence[Event], replaced: Mapping[str, str]
+    name: str, entry: Outline, events: Sequence[Event], replaced: Mapping[str, str]
 ) -> Iterator[str]:
-    end = events[-1] if type(events[-1]) is TaskEnded else _end_of(events)
-    name = entry.id
+    end = _end_of(events)
     headed = False
     failure: AttemptEnded | None = None
     for event in events:
@@ -138,14 +165,47 @@ def _short_lines(
             headed = True
             target = f": {event.target}" if event.target else ""
             yield f"{name}: {event.resolved} -> {event.side}{target}"
+        elif kind in _HEADS:
+            headed = True
+            stored = f" -> {entry.result_key}" if end is not None and end.result_key else ""
+            yield f"{name}: {_HEADS[kind](event)}{stored}"
         elif kind is AttemptEnded:
             failure = event
         elif kind is RetryScheduled and failure is not None:
             what = "timed out" if failure.timed_out else "failed"
             after = f"retry in {shown_duration(event.delay)}" if event.delay else "retry"
             yield f"  attempt {failure.attempt} {what}: {_fault(failure.fault)}; {after}"
+    if end is not None and not headed and end.status == "success":
+        headed = True
+        stored = f" -> {entry.result_key}" if entry.result_key else ""
+        yield f"{name}: {_head_at_end(entry, end)}{stored}"
     if end is not None:
         yield from _end_line(name, end, headed, replaced.get(end.path, ""))
+
+
+def _head_at_end(entry: Outline, end: TaskEnded) -> str:
+    """The head of what says only at its end how much it did: a while."""
+    value = end.value
+    if entry.kind == "while" and isinstance(value, Mapping):
+        return f"while, {_counted(value.get('iterations'), 'iteration')}"
+    return entry.kind
+
+
+def _counted(number: object, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _parallel_head(event: BranchesSelected) -> str:
+    left = [name for name in event.declared if name not in event.selected]
+    text = f"parallel {', '.join(event.selected) or 'nothing'}"
+    return f"{text} (not {', '.join(left)})" if left else text
+
+
+_HEADS: dict[type[Event], Callable[..., str]] = {
+    BranchesSelected: _parallel_head,
+    ItemsListed: lambda event: f"foreach, {_counted(event.count, 'item')}",
+    WaitOpened: lambda event: f"wait {event.what}",
+}
 
 
 def _end_of(events: Sequence[Event]) -> TaskEnded | None:
@@ -182,15 +242,15 @@ def _fault(fault: Fault) -> str:
 
 
 def _engine_lines(
-    entry: Outline, events: Sequence[Event], _replaced: Mapping[str, str]
+    name: str, entry: Outline, events: Sequence[Event], _replaced: Mapping[str, str]
 ) -> Iterator[str]:
     chosen = ""
     for event in events:
         kind = type(event)
         if kind is TaskStarted:
-            yield f"Orchestrator: Executing task {entry.id}"
+            yield f"Orchestrator: Executing task {name}"
             if entry.kind == "task":
-                yield f"TaskHandler: Executing task: {entry.id}"
+                yield f"TaskHandler: Executing task: {name}"
         elif kind is ToolCalled:
             yield from _engine_call(event)
         elif kind is Logged:
@@ -201,9 +261,9 @@ def _engine_lines(
             yield f"ConditionHandler: Resolved to '{event.resolved}'. Result: {event.value}"
         elif kind is RetryScheduled:
             delay = shown_duration(event.delay)
-            yield f"TaskHandler: Retrying task: {entry.id} (attempt {event.attempt}) in {delay}"
+            yield f"TaskHandler: Retrying task: {name} (attempt {event.attempt}) in {delay}"
         elif kind is TaskEnded:
-            yield from _engine_end(entry.id, event, chosen)
+            yield from _engine_end(name, event, chosen)
 
 
 def _engine_call(event: ToolCalled) -> Iterator[str]:
@@ -263,7 +323,7 @@ def _short_closing(event: RunEnded, _workflow: str) -> list[str]:
     return [f"run: failed ({where}{_fault(event.fault)})"]
 
 
-Writer = Callable[[Outline, Sequence[Event], Mapping[str, str]], Iterator[str]]
+Writer = Callable[[str, Outline, Sequence[Event], Mapping[str, str]], Iterator[str]]
 
 _WRITERS: dict[Level, Writer] = {"log": _log_lines, "tasks": _short_lines, "engine": _engine_lines}
 _OPENINGS: dict[Level, Callable[[RunStarted], list[str]]] = {
