@@ -153,11 +153,13 @@ class Engine:
             self._begin(run, run.scope.nodes[key[-1]])
         if self._answers:
             self._resume(*self._answers.popleft())
+        elif not self.root.left:
+            return  # The last task ended without a call.
         elif self._timers:
             at, _, fire = heappop(self._timers)
             self.clock.advance(at)
             fire()
-        elif self.root.left:
+        else:
             self._report_stuck()
 
     def _later(self, at: float, fire: Callable[[], None]) -> None:
@@ -239,6 +241,9 @@ class Engine:
         if type(token) is Call:
             self._call_ended(token, cast(Answer, answer))
         self._advance(frame, answer)
+        if type(token) is Call:
+            # Only now, so that in the log this call is over before the next one begins.
+            self._release()
 
     # Each performs one effect; true tells that the operator now waits.
 
@@ -407,7 +412,6 @@ class Engine:
             self.log.append(
                 AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True)
             )
-        self._release()
 
     def _release(self) -> None:
         """Give a slot back; the longest-waiting call takes it."""
@@ -452,15 +456,14 @@ class Engine:
             kind = "live"
         if node.fallback_for is not None:
             self._settle_replaced(run, node, end)
-        if node.fallback is not None and failed:
-            # Its own edges wait for the fallback; see `_settle_replaced`.
+        if node.fallback is not None and failed and run.ends[node.fallback] is None:
+            # Whoever waits for this task waits for the fallback; see `_settle_replaced`.
             self._arrive(run, node.fallback)
         else:
             if node.fallback is not None:
                 self._drop_fallback(run, node, end)
             self._settle(run, node, kind, killers)
-        for each in node.followers:
-            self._arrive(run, each)
+            self._follow(run, node)
         if failed and node.policy == "abort":
             self._abort(f"{end.path} aborted the run")
         self._tell_outer(run, node)
@@ -484,6 +487,7 @@ class Engine:
             run.replaced.add(node.index)
             self.log.append(StoodIn(end.at, end.path, replaced.path, key, end.value))
         self._settle(run, node, "live" if end.status == "success" else "failed", ())
+        self._follow(run, node)
 
     def _settle(self, run: ScopeRun, node: Node, kind: str, killers: tuple[int, ...]) -> None:
         """Tell the dependents what became of the edges to them."""
@@ -494,6 +498,10 @@ class Engine:
                 self._arrive(run, each)
         else:
             self._spread(run, outgoing(run, node, kind, killers))
+
+    def _follow(self, run: ScopeRun, node: Node) -> None:
+        for each in node.followers:
+            self._arrive(run, each)
 
     def _spread(self, run: ScopeRun, edges: Sequence[tuple[int, object]]) -> None:
         for each, problem in edges:
