@@ -169,6 +169,12 @@ class OutsideEvent(Strict):
     data: Pattern = None
 
 
+class BusyLock(Strict):
+    """A lock that the world holds at first."""
+
+    held_for: Duration
+
+
 class Cancel(Strict):
     """When the run is stopped from outside."""
 
@@ -238,6 +244,7 @@ class CaseModel(Strict):
     http: Data = {}
     real: Literal[True] | list[str] = []
     events: list[OutsideEvent] = []
+    locks: dict[str, BusyLock] = {}
     cancel: Cancel | None = None
     now: Instant | None = None
     expect: Expect

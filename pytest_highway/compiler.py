@@ -13,10 +13,18 @@ scope too, with the id `par.branch/task`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from pytest_highway.clock import DEFAULT_START, parse_duration, seconds_until
 from pytest_highway.document import Document
-from pytest_highway.errors import Diagnostic, SourceError, did_you_mean, listed
+from pytest_highway.errors import (
+    Diagnostic,
+    HighwayError,
+    SourceError,
+    did_you_mean,
+    listed,
+)
 from pytest_highway.expression import Expression, ExpressionError, compile_expression
 from pytest_highway.linking import Draft, Names, link
 from pytest_highway.models import (
@@ -31,18 +39,14 @@ from pytest_highway.models import (
     While,
     Workflow,
 )
+from pytest_highway.outputs import compile_check, compile_schema
 from pytest_highway.plan import Loc, Node, Plan, Scope, WaitSpec
 from pytest_highway.template import Value, compile_data
 from pytest_highway.tools import Registry
 
 __all__ = ["compile_plan"]
 
-# What a run may contain once it can run all of it; the compiler says so, instead of running half.
-NOT_YET_KINDS = ("workflow",)
-NOT_YET_TASK = ("output_schema", "validations", "require", "cache", "provides", "consumes", "env")
-NOT_YET_ANY = ("lock",)
-NOT_YET_TOP = ("limits", "tools", "lock")
-SHOWN_AS = {"validations": "validate"}
+Made = TypeVar("Made")
 
 WAIT_KEYS = {"event": ("event", "match", "timeout"), "until": ("until", "every", "timeout")}
 
@@ -73,7 +77,7 @@ class _Compiler:
 
     def compile(self) -> Plan:
         workflow = self.workflow
-        self._reject_not_yet(workflow, (), NOT_YET_TOP)
+        self._tool_policies()
         for name, model in workflow.tasks.items():
             self._claim(name, model, ("tasks", name), inside=None)
         draft = Draft(Scope(), workflow.start_task)
@@ -157,7 +161,7 @@ class _Compiler:
         self.fault((*node.loc, "operator_type"), message)
 
     def _policies(self, node: Node, model: OperatorBase) -> None:
-        self._reject_not_yet(model, node.loc, NOT_YET_ANY)
+        node.lock = model.lock
         defaults = self.workflow.defaults
         node.rule = model.trigger_rule or defaults.trigger_rule or "all_live"
         node.is_finally = model.is_finally
@@ -168,7 +172,6 @@ class _Compiler:
         if timeout is None and model.timeout_policy is not None:
             timeout = model.timeout_policy.timeout
         if isinstance(model, Task):
-            self._reject_not_yet(model, node.loc, NOT_YET_TASK)
             own = model.retry_policy if model.retry is None else model.retry
             node.retry = defaults.retry if own is None else own
             timeout = defaults.timeout if timeout is None else timeout
@@ -182,12 +185,14 @@ class _Compiler:
                 )
             )
 
-    def _reject_not_yet(self, model: object, loc: Loc, names: Sequence[str]) -> None:
-        fields = getattr(model, "model_fields_set", ())
-        for name in names:
-            if name in fields:
-                shown = SHOWN_AS.get(name, name)
-                self.fault((*loc, shown), f"{shown!r} is not yet supported", key=True)
+    def _tool_policies(self) -> None:
+        for name, policy in self.workflow.tools.items():
+            if name not in self.registry:
+                near = did_you_mean(name, self.registry.names())
+                self.fault(("tools", name), f"unknown tool {name!r}{near}", key=True)
+            if policy.max_queue is not None and policy.max_concurrent is None:
+                message = "'max_queue' needs 'max_concurrent'"
+                self.fault(("tools", name, "max_queue"), message, key=True)
 
     # --- the fields of each operator -----------------------------------------------------------
 
@@ -201,10 +206,36 @@ class _Compiler:
             near = did_you_mean(model.function, self.registry.names())
             self.fault((*loc, "function"), f"unknown tool {model.function!r}{near}")
             return
+        self._around_call(node, model)
         misfit = node.tool.misfit(len(model.args), list(model.kwargs))
         if misfit:
             place = next((name for name in ("args", "kwargs") if getattr(model, name)), "function")
             self.fault((*loc, place), misfit, key=True)
+
+    def _around_call(self, node: Node, model: Task) -> None:
+        """What is looked at before and after a call."""
+        if model.cache is not None:
+            node.cache_key = self._value(model.cache.key, (*node.loc, "cache", "key"))
+        for field, checks in (("require", model.require), ("validate", model.validations)):
+            compiled = []
+            for number, text in enumerate(checks):
+                written = node.model.model_fields_set
+                loc: Loc = (*node.loc, field)
+                place = (*loc, number) if len(checks) > 1 and written else loc
+                check = self._made(partial(compile_check, text), place)
+                compiled += [check] if check is not None else []
+            setattr(node, field, tuple(compiled))
+        schema = model.output_schema
+        if schema is not None:
+            loc = (*node.loc, "output_schema")
+            node.schema = self._made(lambda: compile_schema(schema), loc)
+
+    def _made(self, make: Callable[[], Made], loc: Loc) -> Made | None:
+        try:
+            return make()
+        except HighwayError as error:
+            self.fault(loc, error.message if isinstance(error, ExpressionError) else str(error))
+            return None
 
     def _condition(self, _draft: Draft, _names: Names, node: Node) -> None:
         model = node.model
@@ -347,11 +378,7 @@ class _Compiler:
     def _expression(self, text: str | None, loc: Loc) -> Expression | None:
         if text is None:
             return None
-        try:
-            return compile_expression(text)
-        except ExpressionError as error:
-            self.fault(loc, error.message)
-            return None
+        return self._made(lambda: compile_expression(text), loc)
 
 
 OPERATOR_FIELDS: dict[str, Callable[[_Compiler, Draft, Names, Node], None]] = {

@@ -14,19 +14,21 @@ Clock, runner and stubs are handed in; the only product is the list of events.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import cast
 
-from pytest_highway.clock import Clock
+from pytest_highway.calls import Calls
+from pytest_highway.clock import Clock, shown_duration
 from pytest_highway.events import (
-    AttemptEnded,
     ConditionEvaluated,
     Event,
     EventEmitted,
     Fault,
+    LimitBreached,
     MemoryWritten,
     RetryScheduled,
     RunEnded,
@@ -35,11 +37,9 @@ from pytest_highway.events import (
     StoodIn,
     TaskEnded,
     TaskStarted,
-    ToolCalled,
-    WaitEnded,
 )
 from pytest_highway.executors import Runner
-from pytest_highway.expression import Expression, truth
+from pytest_highway.expression import truth
 from pytest_highway.frame import (
     Answer,
     Attempt,
@@ -60,12 +60,17 @@ from pytest_highway.frame import (
     Select,
     Sent,
     Sleep,
+    Steps,
+    TakeLock,
     TimedOut,
     fault_of,
 )
-from pytest_highway.operators import EVALUATION_FAULTS, OPERATORS, first_fault, told
+from pytest_highway.mailbox import Mailbox
+from pytest_highway.models import Limits, Lock, OperatorBase
+from pytest_highway.operators import EVALUATION_FAULTS, first_fault, steps_of, told
 from pytest_highway.plan import Node, Plan
 from pytest_highway.rules import BAD, DEAD_ENDS, Verdict, judge, outgoing, turned_away_members
+from pytest_highway.sections import Sections
 from pytest_highway.state import Actor, RunMemory
 
 __all__ = ["Engine", "OutsideEvent", "RunSettings", "execute"]
@@ -84,13 +89,15 @@ class OutsideEvent:
 class RunSettings:
     """What differs between two runs of one plan.
 
-    `variables` and `env` replace declared defaults; `cancel_at` is the moment, in seconds, at
+    `variables` and `env` replace declared defaults; `events` come in from outside; `locks` are
+    held by the world at first, for so many seconds; `cancel_at` is the moment, in seconds, at
     which the run is stopped from outside.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     events: Sequence[OutsideEvent] = ()
+    locks: Mapping[str, float] = field(default_factory=dict)
     cancel_at: float | None = None
 
 
@@ -104,43 +111,65 @@ class Engine:
 
     def __init__(self, plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> None:
         self.plan = plan
-        self.runner = runner
         self.clock = clock
         self.log: list[Event] = []
         self.memory = RunMemory(precedes, self._memory_written)
         variables = {**plan.variables, **settings.variables}
-        self.services = RunServices(self.log, self.memory, variables, clock)
         env = {**plan.workflow.env, **settings.env}
+        self.services = RunServices(self.log, self.memory, variables, env, clock)
         self.root = ScopeRun(plan.scope, {"variables": variables, "env": env, "memory": self.memory})
         self.stopped = ""
         self.stop_fault: Fault | None = None
         self._settings = settings
         self._ready: list[tuple[tuple[int, ...], ScopeRun]] = []
         self._answers: deque[tuple[ExecutionFrame, object, Sent]] = deque()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, float, Callable[[], None]]] = []
         self._ticks = 0
-        self._in_flight = 0
-        self._queue: deque[tuple[ExecutionFrame, Attempt]] = deque()
-        self._waits: list[tuple[ExecutionFrame, AwaitEvent]] = []
-        self._kept: list[tuple[int, EventEmitted]] = []
-        self._emitted = 0
+        self._calls = Calls(plan, runner, self.services, self._deliver)
+        self._mailbox = Mailbox(self.services, self._answer)
+        self._sections = Sections(self._answer, self._later, settings.locks)
 
     # --- the loop ------------------------------------------------------------------------------
 
     def run(self) -> list[Event]:
         """Run to the end; returns the log, which ends with `RunEnded` whatever happened."""
-        plan = self.plan
+        plan, settings = self.plan, self._settings
         self.log.append(RunStarted(0.0, plan.name, plan.file, plan.functions, plan.scope.outline))
-        cancel_at = self._settings.cancel_at
-        if cancel_at is not None:
-            self._later(cancel_at, lambda: self._stop("cancelled", "the run was cancelled"))
-        for event in self._settings.events:
+        if settings.cancel_at is not None:
+            self._later(settings.cancel_at, self._cancel)
+        for event in settings.events:
             self._later(event.at, lambda event=event: self._come_in(event))  # type: ignore[misc]  # mypy infers no type for the default
-        self._enter_scope(self.root)
+        limits = plan.workflow.limits
+        if limits is not None and limits.max_duration is not None:
+            # Behind all else of its moment: reaching a limit is no breach.
+            heappush(self._timers, (limits.max_duration, math.inf, self._out_of_time))
+        self._take_run_lock()
         while self.root.left:
             self._turn()
         self.log.append(self._ended())
         return self.log
+
+    def _take_run_lock(self) -> None:
+        """Enter the workflow's tasks, once the run has its lock if it wants one."""
+        lock = self.plan.workflow.lock
+        if lock is None:
+            self._enter_scope(self.root)
+            return
+        whole = Node(-1, "", "", "run", (), OperatorBase.model_construct())
+        frame = ExecutionFrame(self.root, whole, lambda frame: self._whole_run(lock), self.services)
+        self._advance(frame, None)
+
+    def _whole_run(self, lock: Lock) -> Steps:
+        answer = yield TakeLock(lock.name, lock.wait)
+        assert isinstance(answer, Answer)
+        if answer.error is None:
+            self._enter_scope(self.root)
+            yield Join()  # Holds the lock: nothing ever answers, and the run's end ends it.
+        else:
+            self.stop_fault = fault_of(answer.error, "")
+            self.stopped = "failed"
+            self.root.left = 0
+        return Outcome("success")
 
     def _enter_scope(self, run: ScopeRun) -> None:
         for node in run.scope.roots():
@@ -166,12 +195,17 @@ class Engine:
         self._ticks += 1
         heappush(self._timers, (at, self._ticks, fire))
 
-    def _resume_later(
+    def _in(self, seconds: float, fire: Callable[[], None]) -> None:
+        self._later(round(self.clock.now() + seconds, 6), fire)
+
+    def _answer(self, frame: ExecutionFrame, token: object, answer: Sent) -> None:
+        self._answers.append((frame, token, answer))
+
+    def _deliver(
         self, seconds: float, frame: ExecutionFrame, token: object, answer: Sent
     ) -> None:
         if seconds > 0:
-            at = round(self.clock.now() + seconds, 6)
-            self._later(at, lambda: self._resume(frame, token, answer))
+            self._in(seconds, lambda: self._resume(frame, token, answer))
         else:
             self._answers.append((frame, token, answer))
 
@@ -186,7 +220,7 @@ class Engine:
         if verdict is not None:
             self._end_unstarted(run, node, verdict)
             return
-        frame = ExecutionFrame(run, node, OPERATORS[node.kind], self.services)
+        frame = ExecutionFrame(run, node, steps_of(node), self.services)
         run.frames[node.index] = frame
         self.log.append(TaskStarted(self.clock.now(), frame.path))
         self._advance(frame, None)
@@ -201,7 +235,7 @@ class Engine:
             if expression is None:
                 continue
             try:
-                resolved, value = cast(Expression, expression).resolve(run.roots)
+                resolved, value = expression.resolve(run.roots)
                 holds = truth(value)
             except EVALUATION_FAULTS as error:
                 return Verdict("failed", f"{name}: {told(run, error)}", "failed")
@@ -226,7 +260,7 @@ class Engine:
         while True:
             self.memory.actor = frame.run.actor(frame.node)
             try:
-                effect = frame.steps.send(sent)  # type: ignore[arg-type]  # None starts a generator
+                effect = frame.steps.send(sent)
             except StopIteration as stop:
                 self._finish(frame, cast(Outcome, stop.value))
                 return
@@ -239,32 +273,35 @@ class Engine:
             return  # The task was cancelled meanwhile: a late answer is dropped.
         frame.pending = None
         if type(token) is Call:
-            self._call_ended(token, cast(Answer, answer))
+            for event in self._calls.ended(token, cast(Answer, answer)):
+                self._mailbox.put(event)
         self._advance(frame, answer)
         if type(token) is Call:
-            # Only now, so that in the log this call is over before the next one begins.
-            self._release()
+            self._calls.release(token)
+        if self._calls.breach is not None and not self.stopped:
+            self.stop_fault = self._calls.breach
+            self._stop("failed", "a limit was passed")
 
     # Each performs one effect; true tells that the operator now waits.
 
     def _attempt(self, frame: ExecutionFrame, effect: Attempt) -> bool:
-        if self._in_flight < self.plan.workflow.max_concurrency:
-            self._dispatch(frame, effect)
-        else:
-            frame.pending = effect
-            self._queue.append((frame, effect))
+        self._calls.attempt(frame, effect)
         return True
 
     def _pause(self, frame: ExecutionFrame, effect: Pause) -> bool:
         now = self.clock.now()
         self.log.append(RetryScheduled(now, frame.path, effect.number, effect.seconds))
         frame.pending = effect
-        self._resume_later(effect.seconds, frame, effect, None)
+        self._deliver(effect.seconds, frame, effect, None)
         return True
 
     def _sleep(self, frame: ExecutionFrame, effect: Sleep) -> bool:
         frame.pending = effect
-        self._resume_later(effect.seconds, frame, effect, None)
+        self._deliver(effect.seconds, frame, effect, None)
+        return True
+
+    def _take_lock(self, frame: ExecutionFrame, effect: TakeLock) -> bool:
+        self._sections.take(frame, effect)
         return True
 
     def _choose(self, frame: ExecutionFrame, effect: Choose) -> bool:
@@ -325,102 +362,14 @@ class Engine:
         self.log.append(effect.kind(self.clock.now(), frame.path, *effect.fields))
         return False
 
-    # --- events --------------------------------------------------------------------------------
-
     def _await_event(self, frame: ExecutionFrame, effect: AwaitEvent) -> bool:
-        frame.pending = effect
-        for kept in self._kept:
-            if self._takes(frame, effect, kept[1]):
-                self._kept.remove(kept)
-                self._deliver(frame, effect, *kept)
-                return True
-        self._waits.append((frame, effect))
-        if effect.timeout is not None:
-            error = TimedOut(f"no event {effect.name!r} within {effect.timeout:g} s")
-            self._resume_later(effect.timeout, frame, effect, Answer(error=error))
+        if not self._mailbox.open(frame, effect) and effect.timeout is not None:
+            text = f"no event {effect.name!r} within {shown_duration(effect.timeout)}"
+            self._deliver(effect.timeout, frame, effect, Answer(error=TimedOut(text)))
         return True
 
-    def _takes(self, frame: ExecutionFrame, wait: AwaitEvent, event: EventEmitted) -> bool:
-        if frame.pending is not wait or wait.name != event.name:
-            return False
-        if wait.match is None:
-            return True
-        fields = event.data if isinstance(event.data, Mapping) else {}
-        seen = {"name": event.name, "data": event.data, **fields}
-        try:
-            return truth(wait.match.evaluate({**frame.roots, "event": seen}))
-        except EVALUATION_FAULTS as error:
-            self._answers.append((frame, wait, Answer(error=error)))
-            return False
-
-    def _deliver(
-        self, frame: ExecutionFrame, wait: AwaitEvent, number: int, event: EventEmitted
-    ) -> None:
-        self.log.append(WaitEnded(self.clock.now(), frame.path, number))
-        self._answers.append((frame, wait, Answer(event.data)))
-
     def _come_in(self, event: OutsideEvent) -> None:
-        self._event_emitted(EventEmitted(self.clock.now(), "", event.name, event.data))
-
-    def _event_emitted(self, event: EventEmitted) -> None:
-        """Give an event to all waits open for it; else keep it for the first that opens."""
-        self.log.append(event)
-        number = self._emitted
-        self._emitted += 1
-        taken = [each for each in self._waits if self._takes(*each, event)]
-        self._waits = [each for each in self._waits if each not in taken]
-        for frame, wait in taken:
-            self._deliver(frame, wait, number, event)
-        if not taken:
-            self._kept.append((number, event))
-
-    # --- calls ---------------------------------------------------------------------------------
-
-    def _dispatch(self, frame: ExecutionFrame, attempt: Attempt) -> None:
-        tool = frame.node.tool
-        assert tool is not None
-        call = Call(frame, tool, attempt, self.services)
-        frame.pending = call
-        self._in_flight += 1
-        self.log.append(
-            ToolCalled(
-                self.clock.now(),
-                frame.path,
-                call.attempt,
-                tool.name,
-                call.args,
-                call.kwargs,
-                tool.bulkhead,
-            )
-        )
-        answer = self.runner.start(call)
-        if call.deadline is not None and self.clock.now() + answer.after > call.deadline:
-            error = TimedOut(f"no answer within {frame.node.timeout:g} s")
-            answer = Answer(error=error, after=max(0.0, call.deadline - self.clock.now()))
-        self._resume_later(answer.after, frame, call, answer)
-
-    def _call_ended(self, call: Call, answer: Answer) -> None:
-        for record in call.records:
-            if type(record) is EventEmitted:
-                self._event_emitted(record)
-            else:
-                self.log.append(record)
-        if answer.error is not None:
-            timed_out = isinstance(answer.error, TimedOut)
-            fault = fault_of(answer.error, call.path)
-            now = self.clock.now()
-            self.log.append(
-                AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True)
-            )
-
-    def _release(self) -> None:
-        """Give a slot back; the longest-waiting call takes it."""
-        self._in_flight -= 1
-        while self._queue:
-            frame, attempt = self._queue.popleft()
-            if frame.pending is attempt:
-                self._dispatch(frame, attempt)
-                return
+        self._mailbox.put(EventEmitted(self.clock.now(), "", event.name, event.data))
 
     def _memory_written(self, actor: Actor, key: str, value: object) -> None:
         self.log.append(MemoryWritten(self.clock.now(), actor.path, key, value))
@@ -429,7 +378,9 @@ class Engine:
 
     def _finish(self, frame: ExecutionFrame, outcome: Outcome) -> None:
         node, run = frame.node, frame.run
-        del run.frames[node.index]
+        self._sections.leave(frame)
+        if run.frames.pop(node.index, None) is None:
+            return  # The whole run's own section.
         success = outcome.status == "success"
         if success and node.result_key:
             run.own_results[node.result_key] = outcome.value
@@ -442,6 +393,7 @@ class Engine:
             outcome.fault,
             outcome.value,
             node.result_key if success else "",
+            outcome.note,
         )
         self._end(run, node, end, "live" if success else DEAD_ENDS[outcome.status], ())
 
@@ -465,7 +417,7 @@ class Engine:
             self._settle(run, node, kind, killers)
             self._follow(run, node)
         if failed and node.policy == "abort":
-            self._abort(f"{end.path} aborted the run")
+            self._stop("failed", f"{end.path} aborted the run")
         self._tell_outer(run, node)
 
     def _drop_fallback(self, run: ScopeRun, node: Node, end: TaskEnded) -> None:
@@ -540,8 +492,17 @@ class Engine:
 
     # --- the run stops or ends -----------------------------------------------------------------
 
-    def _abort(self, reason: str) -> None:
-        self._stop("failed", reason)
+    def _cancel(self) -> None:
+        self._stop("cancelled", "the run was cancelled")
+
+    def _out_of_time(self) -> None:
+        limit = cast(Limits, self.plan.workflow.limits).max_duration or 0.0
+        running = [frame.path for frame in self.root.frames.values()]
+        where = f"{running[0]}: " if running else ""
+        message = f"{where}max_duration {shown_duration(limit)} passed"
+        self.stop_fault = Fault("UsageLimitExceeded", message, running[0] if running else "")
+        self.log.append(LimitBreached(limit, "", "max_duration", shown_duration(limit)))
+        self._stop("failed", "a limit was passed")
 
     def _stop(self, status: str, reason: str) -> None:
         """Cancel whatever has not ended, but for `finally` tasks; nothing else starts."""
@@ -557,10 +518,7 @@ class Engine:
             if frame is None:
                 self._end_cancelled(run, node, reason, 0)
                 continue
-            if type(frame.pending) is Call:
-                self._release()
-            frame.pending = None
-            frame.steps.close()
+            self._drop(frame)
             if frame.children:
                 # Its iterations may have `finally` tasks; it ends when they have.
                 frame.stopped = reason
@@ -569,24 +527,29 @@ class Engine:
             else:
                 self._end_cancelled(run, node, reason, frame.attempts)
 
+    def _drop(self, frame: ExecutionFrame) -> None:
+        """Whatever a cancelled task waits for no longer concerns it."""
+        pending, frame.pending = frame.pending, None
+        if type(pending) is Call:
+            self._calls.release(pending)
+        elif type(pending) is Attempt:
+            self._calls.withdraw(frame, pending)
+        frame.steps.close()
+        self._sections.leave(frame)
+
     def _end_cancelled(self, run: ScopeRun, node: Node, reason: str, attempts: int) -> None:
         end = TaskEnded(self.clock.now(), run.path(node), "cancelled", reason, attempts)
         self._end(run, node, end, "cancelled", ())
 
     def _report_stuck(self) -> None:
         """Nothing can run and no timer is due: say who waits for what, and stop."""
-        told_waits = [
-            f"{frame.path} waits for event {wait.name!r}, which nothing sends"
-            for frame, wait in self._waits
-            if frame.pending is wait
-        ]
-        reason = "stuck: " + ("; ".join(told_waits) or "no task can go on")
+        reason = "stuck: " + ("; ".join(self._mailbox.waiting()) or "no task can go on")
         self.stop_fault = Fault("Stuck", reason, "")
         self._stop("failed", reason)
 
     def _ended(self) -> RunEnded:
         run = self.root
-        fault = first_fault(run, judged(run)) or self.stop_fault
+        fault = self.stop_fault or first_fault(run, judged(run))
         status = self.stopped or ("failed" if fault else "success")
         output = None
         if status == "success":
@@ -618,7 +581,8 @@ class Engine:
         return None
 
 
-EFFECTS: dict[type[Effect], Callable[[Engine, ExecutionFrame, Effect], bool]] = {
+# Each takes the effect that it is listed under.
+EFFECTS: dict[type[Effect], Callable[..., bool]] = {
     Attempt: Engine._attempt,
     Pause: Engine._pause,
     Choose: Engine._choose,
@@ -627,9 +591,10 @@ EFFECTS: dict[type[Effect], Callable[[Engine, ExecutionFrame, Effect], bool]] = 
     Join: Engine._join,
     CancelOpen: Engine._cancel_open,
     Sleep: Engine._sleep,
+    TakeLock: Engine._take_lock,
     AwaitEvent: Engine._await_event,
     Record: Engine._record,
-}  # type: ignore[assignment]  # each takes the effect it is listed under
+}
 
 
 def judged(run: ScopeRun) -> list[int]:

@@ -13,6 +13,7 @@ answers, and returns an `Outcome`:
     CancelOpen      None                    stop the iterations in flight
     Sleep           None                    let time pass
     AwaitEvent      Answer                  wait for an event; a TimedOut as error
+    TakeLock        Answer                  take a named lock; a LockTimeout as error
     Record          None                    write an event into the log
 
 The engine owns everything else: time, order, limits, the log. A generator never logs, sleeps or
@@ -21,7 +22,7 @@ calls a tool itself, so that every driver of the engine sees the same run.
 
 from __future__ import annotations
 
-from collections import ChainMap, deque
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
@@ -33,7 +34,7 @@ from pytest_highway.events import Event, EventEmitted, Fault, Logged, TaskEnded,
 from pytest_highway.expression import Expression
 from pytest_highway.plan import Node, Scope
 from pytest_highway.serialization import to_plain
-from pytest_highway.state import Actor, RunMemory, TaskMemory, TaskStates
+from pytest_highway.state import Actor, Layered, RunMemory, TaskMemory, TaskStates
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
 
@@ -59,6 +60,7 @@ __all__ = [
     "Sent",
     "Sleep",
     "Steps",
+    "TakeLock",
     "TimedOut",
     "Unretryable",
     "fault_of",
@@ -89,6 +91,7 @@ class Outcome(NamedTuple):
     fault: Fault | None = None
     reason: str = ""
     attempts: int = 0
+    note: str = ""
 
 
 class Attempt(NamedTuple):
@@ -153,6 +156,13 @@ class AwaitEvent(NamedTuple):
     timeout: float | None
 
 
+class TakeLock(NamedTuple):
+    """Effect: take a named lock, waiting for it at most so many seconds."""
+
+    name: str
+    wait: float
+
+
 class Record(NamedTuple):
     """Effect: log an event of this kind with these fields behind its time and path."""
 
@@ -170,7 +180,17 @@ class IterationEnd(NamedTuple):
 
 
 Effect = (
-    Attempt | Pause | Choose | Select | Enter | Join | CancelOpen | Sleep | AwaitEvent | Record
+    Attempt
+    | Pause
+    | Choose
+    | Select
+    | Enter
+    | Join
+    | CancelOpen
+    | Sleep
+    | AwaitEvent
+    | TakeLock
+    | Record
 )
 Sent = Answer | IterationEnd | None
 Steps = Generator[Effect, Sent, Outcome]
@@ -188,14 +208,36 @@ class Problem(NamedTuple):
 
 
 class RunServices:
-    """What lives as long as a run and is shared by all of its calls."""
+    """What lives as long as a run and is shared by all of its calls.
 
-    __slots__ = ("clock", "log", "memory", "now", "resources", "variables")
+    `cache` holds results by key, each with the moment until which it holds; `breached` tells that
+    a limit was passed, so that nothing is retried any more.
+    """
+
+    __slots__ = (
+        "breached",
+        "cache",
+        "clock",
+        "env",
+        "log",
+        "memory",
+        "now",
+        "resources",
+        "variables",
+    )
 
     def __init__(
-        self, log: list[Event], memory: RunMemory, variables: Mapping[str, object], clock: Clock
+        self,
+        log: list[Event],
+        memory: RunMemory,
+        variables: Mapping[str, object],
+        env: Mapping[str, str],
+        clock: Clock,
     ) -> None:
         self.log = log
+        self.env = env
+        self.breached = False
+        self.cache: dict[str, tuple[float, object]] = {}
         self.memory = memory
         self.variables = variables
         self.resources: MutableMapping[str, object] = {}
@@ -268,10 +310,10 @@ class ScopeRun:
         if enter.shares_results:
             run.own_results = outer.own_results
         else:
-            run.roots["results"] = ChainMap({}, outer.results)
-            run.own_results = run.results.maps[0] if isinstance(run.results, ChainMap) else {}
-        states = TaskStates(node.body.index, run.ends, outer.roots["tasks"])  # type: ignore[arg-type]  # this root is always one
-        run.roots["tasks"] = run.roots["prev"] = states
+            run.roots["results"] = Layered(run.own_results, outer.results)
+        seen = outer.roots["tasks"]
+        assert isinstance(seen, TaskStates)
+        run.roots["tasks"] = run.roots["prev"] = TaskStates(node.body.index, run.ends, seen)
         return run
 
     @property
@@ -295,13 +337,15 @@ class ExecutionFrame:
 
     `pending` is what it waits for, if anything: a late answer to something else is dropped.
     `children` are its open iterations by number, `done` the ends it has not joined yet; `stopped`
-    is the reason for which it was cancelled while iterations were still open.
+    is the reason for which it was cancelled while iterations were still open; `locks` names the
+    locks that it holds.
     """
 
     __slots__ = (
         "attempts",
         "children",
         "done",
+        "locks",
         "node",
         "path",
         "pending",
@@ -324,6 +368,7 @@ class ExecutionFrame:
         self.path = run.prefix + node.id
         self.attempts = 0
         self.pending: object = None
+        self.locks: list[str] = []
         self.children: dict[int, ScopeRun] = {}
         self.done: deque[IterationEnd] = deque()
         self.stopped = ""
@@ -393,6 +438,12 @@ class Call:
     def variables(self) -> Mapping[str, object]:
         """The run's variables."""
         return self.services.variables
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The run's environment with the task's own over it."""
+        own = getattr(self.frame.node.model, "env", None)
+        return {**self.services.env, **own} if own else self.services.env
 
     @property
     def metadata(self) -> Mapping[str, object]:

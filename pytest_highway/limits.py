@@ -1,4 +1,4 @@
-"""What holds calls back: bulkheads, circuit breakers, usage limits and locks.
+"""What holds calls back: bulkheads, circuit breakers and usage limits.
 
 Each is a small state machine over the run's own clock and knows nothing of the engine, which asks
 before a call and tells after it. (Libraries for these read wall time inside, which rules virtual
@@ -8,7 +8,6 @@ time out.)
     Breaker    closed -> open after `failures` in a row -> half open after `reset_after`:
                one trial call, whose outcome closes or opens it again
     Budget     totals of cost, tokens and calls against limits; reaching one is no breach
-    Locks      one holder a name; who waits is served in order
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 from pytest_highway.errors import HighwayError
 from pytest_highway.models import Breaker as BreakerModel
@@ -28,11 +28,13 @@ __all__ = [
     "BulkheadFull",
     "CircuitOpen",
     "LockTimeout",
-    "Locks",
     "OutputInvalid",
     "PreconditionFailed",
     "UsageLimitExceeded",
 ]
+
+
+Waiter = TypeVar("Waiter")
 
 
 class BulkheadFull(HighwayError):
@@ -60,16 +62,16 @@ class PreconditionFailed(HighwayError):
 
 
 @dataclass(slots=True)
-class Bulkhead:
+class Bulkhead(Generic[Waiter]):
     """The places of one tool; `queue` holds who waits, in order."""
 
     tool: str
     max_concurrent: int
     max_queue: int | None
     running: int = 0
-    queue: deque[object] = field(default_factory=deque)
+    queue: deque[Waiter] = field(default_factory=deque)
 
-    def enter(self, waiter: object) -> bool:
+    def enter(self, waiter: Waiter) -> bool:
         """Take a place (true) or wait in the queue (false); raises `BulkheadFull`."""
         if self.running < self.max_concurrent:
             self.running += 1
@@ -144,37 +146,3 @@ class Budget:
             if limit is not None and total > limit:
                 return name, str(total), f"{path}: {name} {limit} passed (total {total})"
         return None
-
-
-class Locks:
-    """Named locks in memory. A holder is any object; `None` holds for the world outside."""
-
-    def __init__(self) -> None:
-        self._holders: dict[str, object] = {}
-        self._waiting: dict[str, deque[object]] = {}
-
-    def take(self, name: str, holder: object) -> bool:
-        """Take a free lock."""
-        if name in self._holders:
-            return False
-        self._holders[name] = holder
-        return True
-
-    def wait(self, name: str, holder: object) -> None:
-        """Queue for a lock."""
-        self._waiting.setdefault(name, deque()).append(holder)
-
-    def give_up(self, name: str, holder: object) -> None:
-        """Leave the queue."""
-        queue = self._waiting.get(name)
-        if queue is not None and holder in queue:
-            queue.remove(holder)
-
-    def release(self, name: str) -> object | None:
-        """Give a lock back; returns who holds it now, if anybody waited."""
-        del self._holders[name]
-        queue = self._waiting.get(name)
-        if not queue:
-            return None
-        self._holders[name] = holder = queue.popleft()
-        return holder

@@ -89,11 +89,13 @@ class _Linker:
         self.scope = draft.scope
         self.fault = fault
         self.implied: dict[int, list[int]] = {}
+        self.providers: dict[str, Node] = {}
 
     def link(self) -> None:
         scope = self.scope
         for node, branch, members in self.draft.branches:
             self._members(node, branch, members)
+        self.providers = self._providers()
         for node in scope.nodes:
             if isinstance(node.model, Condition):
                 self._targets(node, node.model)
@@ -193,6 +195,7 @@ class _Linker:
         named = self._named(node, "dependencies", listed)
         after = self._named(node, "after", model.after)
         starts = () if node.member_of is None else (node.member_of[0],)
+        named += self._consumed(node)
         upstream = dict.fromkeys([*named, *self.implied.get(node.index, ())])
         upstream = dict.fromkeys(each for each in upstream if each not in around)
         if node.fallback_for is not None:
@@ -221,6 +224,29 @@ class _Linker:
             elif target is not None:
                 found.append(target.index)
         return found
+
+    def _providers(self) -> dict[str, Node]:
+        """Who provides what; a name that two tasks provide is an error."""
+        found: dict[str, Node] = {}
+        for node in self.scope.nodes:
+            for number, name in enumerate(getattr(node.model, "provides", ())):
+                other = found.setdefault(name, node)
+                if other is not node:
+                    loc = (*node.loc, "provides", number)
+                    self.fault(loc, f"{name!r} is provided by {other.id!r} as well")
+        return found
+
+    def _consumed(self, node: Node) -> Iterator[int]:
+        for number, name in enumerate(getattr(node.model, "consumes", ())):
+            provider = self.providers.get(name)
+            loc = (*node.loc, "consumes", number)
+            if provider is None:
+                near = did_you_mean(name, self.providers)
+                self.fault(loc, f"no task provides {name!r}{near}")
+            elif provider is node:
+                self.fault(loc, f"{node.id!r} consumes what it provides itself")
+            else:
+                yield provider.index
 
     def _finally_edges(self) -> None:
         """A `finally` task that names nothing comes after all other tasks."""

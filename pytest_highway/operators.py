@@ -6,12 +6,21 @@ and other tasks may run. What it evaluates it evaluates at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
 
 from pytest_highway.clock import seconds_until, shown_duration
 from pytest_highway.equality import shown
 from pytest_highway.errors import HighwayError, did_you_mean, listed
-from pytest_highway.events import BranchesSelected, Fault, ItemsListed, WaitEnded, WaitOpened
+from pytest_highway.events import (
+    AttemptEnded,
+    BranchesSelected,
+    Fault,
+    ItemsListed,
+    WaitEnded,
+    WaitOpened,
+)
 from pytest_highway.expression import Expression, ExpressionError, MissingValue, truth
 from pytest_highway.frame import (
     Answer,
@@ -19,6 +28,7 @@ from pytest_highway.frame import (
     AwaitEvent,
     CancelOpen,
     Choose,
+    Effect,
     Enter,
     ExecutionFrame,
     IterationEnd,
@@ -26,20 +36,24 @@ from pytest_highway.frame import (
     Outcome,
     Pause,
     Record,
+    RunServices,
     ScopeRun,
     Select,
+    Sent,
     Sleep,
     Steps,
+    TakeLock,
     TimedOut,
     Unretryable,
     fault_of,
 )
-from pytest_highway.models import Foreach, Retry, While
+from pytest_highway.limits import OutputInvalid, PreconditionFailed, UsageLimitExceeded
+from pytest_highway.models import Foreach, Retry, Task, While
 from pytest_highway.plan import Node, WaitSpec
 from pytest_highway.state import MemoryConflict
-from pytest_highway.values import as_text
+from pytest_highway.values import as_text, copy_data
 
-__all__ = ["EVALUATION_FAULTS", "OPERATORS", "first_fault", "told"]
+__all__ = ["EVALUATION_FAULTS", "first_fault", "steps_of", "told"]
 
 # What `loop` holds in every loop; other names in it are those that `as` gave.
 LOOP_FIELDS = frozenset({"index", "first", "last", "length"})
@@ -49,42 +63,135 @@ EVALUATION_FAULTS = (ExpressionError, MemoryConflict)
 
 
 def run_task(frame: ExecutionFrame) -> Steps:
-    """Call the tool, again after failures as `retry` says."""
-    node = frame.node
-    roots = frame.run.roots
+    """Call the tool, again after failures as `retry` says; a cached result stands for a call."""
+    node, services = frame.node, frame.services
+    try:
+        cached = _cached(frame)
+    except EVALUATION_FAULTS as error:
+        return _unevaluated(frame, error)
+    if cached is not None and cached.hit:
+        return Outcome("success", cached.value, note=f"cached as {cached.key!r}")
     feedback: str | None = None
+    while True:
+        frame.attempts += 1
+        try:
+            answer = yield from _try_once(frame, feedback)
+        except EVALUATION_FAULTS as error:
+            frame.attempts -= 1
+            return _unevaluated(frame, error)
+        failure = answer.error
+        if failure is None:
+            if cached is not None:
+                cached.put(services, answer.value)
+            return Outcome("success", answer.value, attempts=frame.attempts)
+        retried = node.retry is not None and is_retried(node.retry, frame.attempts, failure)
+        if node.retry is None or not retried or services.breached:
+            return _failure(frame, failure)
+        feedback = str(failure)
+        yield Pause(frame.attempts + 1, node.retry.pause(frame.attempts))
+
+
+def _try_once(frame: ExecutionFrame, feedback: str | None) -> Generator[Effect, Sent, Answer]:
+    """One attempt: lock, `require`, the call, the schema, `validate`."""
+    node, roots = frame.node, frame.roots
+    if node.lock is not None and not frame.locks:
+        answer = yield TakeLock(node.lock.name, node.lock.wait)
+        assert isinstance(answer, Answer)
+        if answer.error is not None:
+            return (yield from _refused(frame, answer.error, called=False))
+    try:
+        for check in node.require:
+            check.require(roots)
+    except PreconditionFailed as error:
+        return (yield from _refused(frame, error, called=False))
     assert node.args is not None
     assert node.kwargs is not None
-    while True:
-        try:
-            args, kwargs = node.args.render(roots), node.kwargs.render(roots)
-        except EVALUATION_FAULTS as error:
-            return _unevaluated(frame, error)
-        frame.attempts += 1
-        answer = yield Attempt(frame.attempts, args, kwargs, feedback)  # type: ignore[arg-type]  # lists and mappings render to themselves
-        assert isinstance(answer, Answer)
-        error = answer.error
-        if error is None:
-            return Outcome("success", answer.value, attempts=frame.attempts)
-        if node.retry is None or not is_retried(node.retry, frame.attempts, error):
-            return _failure(frame, answer)
-        feedback = str(error)
-        yield Pause(frame.attempts + 1, node.retry.pause(frame.attempts))
+    args, kwargs = node.args.render(roots), node.kwargs.render(roots)
+    answer = yield Attempt(frame.attempts, args, kwargs, feedback)  # type: ignore[arg-type]  # lists and mappings render to themselves
+    assert isinstance(answer, Answer)
+    if answer.error is not None:
+        return answer
+    try:
+        value = answer.value if node.schema is None else node.schema(answer.value)
+        for check in node.validate:
+            check.validate(value, roots)
+    except OutputInvalid as error:
+        return (yield from _refused(frame, error, called=True))
+    return Answer(value)
+
+
+def _refused(
+    frame: ExecutionFrame, error: Exception, *, called: bool
+) -> Generator[Effect, Sent, Answer]:
+    """An attempt that failed before its call, or after the tool had answered."""
+    fault = fault_of(error, frame.path)
+    yield Record(AttemptEnded, (frame.attempts, fault, False, called))
+    return Answer(error=error)
 
 
 def is_retried(retry: Retry, attempts: int, error: Exception) -> bool:
     """Whether a further attempt follows this failure."""
-    if attempts > retry.max_retries or isinstance(error, Unretryable):
+    if attempts > retry.max_retries or isinstance(error, (Unretryable, UsageLimitExceeded)):
         return False
     names = {kind.__name__ for kind in type(error).__mro__}
     return retry.retry_on is None or not names.isdisjoint(retry.retry_on)
 
 
-def _failure(frame: ExecutionFrame, answer: Answer) -> Outcome:
-    error = answer.error
-    assert error is not None
+def _failure(frame: ExecutionFrame, error: Exception) -> Outcome:
     status = "timed_out" if isinstance(error, TimedOut) else "failed"
-    return Outcome(status, fault=fault_of(error, frame.path), attempts=frame.attempts)
+    fault = fault_of(error, frame.path)
+    if isinstance(error, OutputInvalid):
+        said = f"Validation failed after max retries ({frame.attempts} attempts): {error}"
+        fault = fault._replace(message=said)
+    elif isinstance(error, PreconditionFailed):
+        said = f"Plugin execution failed after max retries: {error}"
+        fault = fault._replace(message=said)
+    return Outcome(status, fault=fault, attempts=frame.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What the cache has for a task, and where its own result will go."""
+
+    key: str
+    ttl: float
+    hit: bool
+    value: object
+
+    def put(self, services: RunServices, value: object) -> None:
+        """Keep a result, unless another task has kept one meanwhile."""
+        now = services.now()
+        if self.key not in services.cache or services.cache[self.key][0] <= now:
+            services.cache[self.key] = (now + self.ttl, copy_data(value))
+
+
+def _cached(frame: ExecutionFrame) -> Cached | None:
+    model, template = frame.node.model, frame.node.cache_key
+    if template is None or not isinstance(model, Task) or model.cache is None:
+        return None
+    key = as_text(template.render(frame.roots))
+    ttl = math.inf if model.cache.ttl is None else model.cache.ttl
+    until, value = frame.services.cache.get(key, (-1.0, None))
+    return Cached(key, ttl, until > frame.services.now(), copy_data(value))
+
+
+def steps_of(node: Node) -> Callable[[ExecutionFrame], Steps]:
+    """The generator function of a node; a composite with a lock takes it first."""
+    steps = OPERATORS[node.kind]
+    return steps if node.lock is None or node.kind == "task" else _locked(steps)
+
+
+def _locked(steps: Callable[[ExecutionFrame], Steps]) -> Callable[[ExecutionFrame], Steps]:
+    def run(frame: ExecutionFrame) -> Steps:
+        lock = frame.node.lock
+        assert lock is not None
+        answer = yield TakeLock(lock.name, lock.wait)
+        assert isinstance(answer, Answer)
+        if answer.error is not None:
+            return Outcome("failed", fault=fault_of(answer.error, frame.path))
+        return (yield from steps(frame))
+
+    return run
 
 
 def _unevaluated(frame: ExecutionFrame, error: HighwayError) -> Outcome:

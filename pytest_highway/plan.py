@@ -23,7 +23,8 @@ from pytest_highway.document import Document
 from pytest_highway.events import Outline
 from pytest_highway.expression import Expression
 from pytest_highway.graph import Graph
-from pytest_highway.models import OperatorBase, Retry, Workflow
+from pytest_highway.models import Lock, OperatorBase, Retry, Workflow
+from pytest_highway.outputs import Check, Schema
 from pytest_highway.template import Value
 from pytest_highway.tools import Tool
 
@@ -87,6 +88,11 @@ class Node:
     key: Expression | None = None
     select: Value | None = None
     wait: WaitSpec | None = None
+    lock: Lock | None = None
+    cache_key: Value | None = None
+    require: tuple[Check, ...] = ()
+    validate: tuple[Check, ...] = ()
+    schema: Schema | None = None
     body: Scope | None = None
     result_is_read: bool = False
 

@@ -48,6 +48,7 @@ def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
         variables=model.variables,
         env=model.env,
         events=[OutsideEvent(each.at, each.name, each.data) for each in model.events],
+        locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
     )
     world: AbstractContextManager[None] = answering(book.respond) if model.http else nullcontext()

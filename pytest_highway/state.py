@@ -21,7 +21,7 @@ from pytest_highway.errors import HighwayError
 from pytest_highway.events import TaskEnded
 from pytest_highway.tool_context import sum_of
 
-__all__ = ["Access", "Actor", "MemoryConflict", "RunMemory", "TaskMemory", "TaskStates"]
+__all__ = ["Access", "Actor", "Layered", "MemoryConflict", "RunMemory", "TaskMemory", "TaskStates"]
 
 Access = Literal["read", "write", "add"]
 CONFLICTING: dict[Access, tuple[Access, ...]] = {
@@ -131,6 +131,25 @@ class TaskMemory:
     def keys(self) -> Iterator[str]:
         """All keys, in the order of writing."""
         return iter(self._memory.values_by_key)
+
+
+class Layered(Mapping[str, object]):
+    """Results as a loop's body sees them: its own before those around it."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, inner: Mapping[str, object], outer: Mapping[str, object]) -> None:
+        self._inner = inner
+        self._outer = outer
+
+    def __getitem__(self, key: str) -> object:
+        return self._inner[key] if key in self._inner else self._outer[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._outer, **self._inner})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class TaskStates(Mapping[str, object]):

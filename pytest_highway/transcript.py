@@ -152,26 +152,25 @@ def _short_lines(
     headed = False
     failure: AttemptEnded | None = None
     for event in events:
-        kind = type(event)
-        if kind is ToolCalled:
+        if type(event) is ToolCalled:
             if not headed:
                 headed = True
                 key = "" if end is None or not end.result_key else f" -> {end.result_key}"
                 yield f"{name}: {_called(event)}{key}"
-        elif kind is Logged:
+        elif type(event) is Logged:
             if event.level != "trace":
                 yield from _message(event, "  ")
-        elif kind is ConditionEvaluated:
+        elif type(event) is ConditionEvaluated:
             headed = True
             target = f": {event.target}" if event.target else ""
             yield f"{name}: {event.resolved} -> {event.side}{target}"
-        elif kind in _HEADS:
+        elif type(event) in _HEADS:
             headed = True
             stored = f" -> {entry.result_key}" if end is not None and end.result_key else ""
-            yield f"{name}: {_HEADS[kind](event)}{stored}"
-        elif kind is AttemptEnded:
+            yield f"{name}: {_HEADS[type(event)](event)}{stored}"
+        elif type(event) is AttemptEnded:
             failure = event
-        elif kind is RetryScheduled and failure is not None:
+        elif type(event) is RetryScheduled and failure is not None:
             what = "timed out" if failure.timed_out else "failed"
             after = f"retry in {shown_duration(event.delay)}" if event.delay else "retry"
             yield f"  attempt {failure.attempt} {what}: {_fault(failure.fault)}; {after}"
@@ -188,7 +187,7 @@ def _head_at_end(entry: Outline, end: TaskEnded) -> str:
     value = end.value
     if entry.kind == "while" and isinstance(value, Mapping):
         return f"while, {_counted(value.get('iterations'), 'iteration')}"
-    return entry.kind
+    return end.note or entry.kind
 
 
 def _counted(number: object, what: str) -> str:
@@ -246,23 +245,22 @@ def _engine_lines(
 ) -> Iterator[str]:
     chosen = ""
     for event in events:
-        kind = type(event)
-        if kind is TaskStarted:
+        if type(event) is TaskStarted:
             yield f"Orchestrator: Executing task {name}"
             if entry.kind == "task":
                 yield f"TaskHandler: Executing task: {name}"
-        elif kind is ToolCalled:
+        elif type(event) is ToolCalled:
             yield from _engine_call(event)
-        elif kind is Logged:
+        elif type(event) is Logged:
             yield from _engine_message(event)
-        elif kind is ConditionEvaluated:
+        elif type(event) is ConditionEvaluated:
             chosen = event.target
             yield f"ConditionHandler: Evaluating '{event.source}'"
             yield f"ConditionHandler: Resolved to '{event.resolved}'. Result: {event.value}"
-        elif kind is RetryScheduled:
+        elif type(event) is RetryScheduled:
             delay = shown_duration(event.delay)
             yield f"TaskHandler: Retrying task: {name} (attempt {event.attempt}) in {delay}"
-        elif kind is TaskEnded:
+        elif type(event) is TaskEnded:
             yield from _engine_end(name, event, chosen)
 
 
