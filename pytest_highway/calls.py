@@ -55,12 +55,18 @@ class Calls:
     """All calls of one run. `breach` is set once a limit of the run was passed."""
 
     def __init__(
-        self, plan: Plan, runner: Runner, services: RunServices, deliver: Deliver
+        self,
+        plan: Plan,
+        runner: Runner,
+        services: RunServices,
+        deliver: Deliver,
+        later: Callable[[float, Callable[[], None]], None],
     ) -> None:
         workflow = plan.workflow
         self._runner = runner
         self._services = services
         self._deliver = deliver
+        self._later = later
         self._slots = workflow.max_concurrency
         self._in_flight = 0
         self._queue: deque[Waiter] = deque()
@@ -71,6 +77,7 @@ class Calls:
             for name, policy in workflow.tools.items()
             if policy.breaker is not None
         }
+        self._open: set[Call] = set()
         self.breach: Fault | None = None
 
     def attempt(self, frame: ExecutionFrame, attempt: Attempt) -> None:
@@ -112,11 +119,44 @@ class Calls:
             ToolCalled(now, frame.path, call.attempt, tool.name, args, kwargs, tool.bulkhead)
         )
         answer = self._runner.start(call)
+        if answer is None:
+            self._open.add(call)
+            if call.deadline is not None:
+                self._later(call.deadline, lambda: self._expire(call))
+            return
         now = self._services.now()
         if call.deadline is not None and now + answer.after > call.deadline:
             late = TimedOut(f"no answer within {shown_duration(frame.node.timeout or 0)}")
             answer = Answer(error=late, after=max(0.0, call.deadline - now))
         self._deliver(answer.after, frame, call, answer)
+
+    def _expire(self, call: Call) -> None:
+        """The timeout of a call that is still open."""
+        if call not in self._open or call.frame.pending is not call:
+            return
+        self._open.discard(call)
+        became = self._runner.abandon(call)
+        text = f"no answer within {shown_duration(call.frame.node.timeout or 0)}"
+        late = TimedOut(f"{text}; {became}" if became else text)
+        self._deliver(0.0, call.frame, call, Answer(error=late))
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer may come in from outside."""
+        return bool(self._open)
+
+    def collect(self, seconds: float | None) -> bool:
+        """Wait for answers, at most so many seconds; true when one has come in."""
+        found = self._runner.wait(seconds)
+        for call, answer in found:
+            if call in self._open:
+                self._open.discard(call)
+                self._deliver(answer.after, call.frame, call, answer)
+        return bool(found)
+
+    def close(self) -> None:
+        """Let the runner go of what it holds."""
+        self._runner.close()
 
     def _refuse(self, frame: ExecutionFrame, attempt: Attempt, error: Exception) -> None:
         fault = fault_of(error, frame.path)
@@ -165,6 +205,9 @@ class Calls:
 
     def release(self, call: Call) -> None:
         """Give the place and the slot of an ended or cancelled call to who waits for them."""
+        if call in self._open:
+            self._open.discard(call)
+            self._runner.abandon(call)
         self._leave(call.tool.name)
 
     def _leave(self, tool: str) -> None:

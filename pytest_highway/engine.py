@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import cast
@@ -29,7 +29,6 @@ from pytest_highway.events import (
     EventEmitted,
     Fault,
     LimitBreached,
-    MemoryWritten,
     RetryScheduled,
     RunEnded,
     RunStarted,
@@ -70,7 +69,7 @@ from pytest_highway.models import Limits, Lock, OperatorBase
 from pytest_highway.operators import EVALUATION_FAULTS, first_fault, steps_of, told
 from pytest_highway.plan import Node, Plan
 from pytest_highway.rules import BAD, DEAD_ENDS, Verdict, judge, outgoing, turned_away_members
-from pytest_highway.sections import Sections
+from pytest_highway.sections import Sections, World
 from pytest_highway.state import Actor, RunMemory
 
 __all__ = ["Engine", "OutsideEvent", "RunSettings", "execute"]
@@ -91,7 +90,7 @@ class RunSettings:
 
     `variables` and `env` replace declared defaults; `events` come in from outside; `locks` are
     held by the world at first, for so many seconds; `cancel_at` is the moment, in seconds, at
-    which the run is stopped from outside.
+    which the run is stopped from outside; `world` holds locks that other processes respect.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -99,11 +98,20 @@ class RunSettings:
     events: Sequence[OutsideEvent] = ()
     locks: Mapping[str, float] = field(default_factory=dict)
     cancel_at: float | None = None
+    world: World | None = None
 
 
 def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> list[Event]:
-    """Run a plan to its end and return its log."""
-    return Engine(plan, runner, clock, settings).run()
+    """Run a plan to its end and return its log.
+
+    An interrupted run is completed, its `finally` tasks included; then KeyboardInterrupt is raised
+    with the log as its argument.
+    """
+    engine = Engine(plan, runner, clock, settings)
+    log = engine.run()
+    if engine.interrupted:
+        raise KeyboardInterrupt(log)
+    return log
 
 
 class Engine:
@@ -113,21 +121,22 @@ class Engine:
         self.plan = plan
         self.clock = clock
         self.log: list[Event] = []
-        self.memory = RunMemory(precedes, self._memory_written)
+        self.memory = RunMemory(precedes)
         variables = {**plan.variables, **settings.variables}
         env = {**plan.workflow.env, **settings.env}
         self.services = RunServices(self.log, self.memory, variables, env, clock)
         self.root = ScopeRun(plan.scope, {"variables": variables, "env": env, "memory": self.memory})
         self.stopped = ""
+        self.interrupted = False
         self.stop_fault: Fault | None = None
         self._settings = settings
         self._ready: list[tuple[tuple[int, ...], ScopeRun]] = []
         self._answers: deque[tuple[ExecutionFrame, object, Sent]] = deque()
         self._timers: list[tuple[float, float, Callable[[], None]]] = []
         self._ticks = 0
-        self._calls = Calls(plan, runner, self.services, self._deliver)
+        self._calls = Calls(plan, runner, self.services, self._deliver, self._later)
         self._mailbox = Mailbox(self.services, self._answer)
-        self._sections = Sections(self._answer, self._later, settings.locks)
+        self._sections = Sections(self._answer, self._later, settings.locks, settings.world)
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -143,11 +152,26 @@ class Engine:
         if limits is not None and limits.max_duration is not None:
             # Behind all else of its moment: reaching a limit is no breach.
             heappush(self._timers, (limits.max_duration, math.inf, self._out_of_time))
-        self._take_run_lock()
-        while self.root.left:
-            self._turn()
+        try:
+            self._take_run_lock()
+            self._turn_to_the_end()
+        finally:
+            self._calls.close()
+            self._sections.close()
         self.log.append(self._ended())
         return self.log
+
+    def _turn_to_the_end(self) -> None:
+        while self.root.left:
+            try:
+                self._turn()
+            except KeyboardInterrupt:
+                # Once stops the run and lets `finally` tasks work; twice stops those, too.
+                if self.interrupted:
+                    raise
+                self.interrupted = True
+                self._stop("cancelled", "the run was interrupted")
+
 
     def _take_run_lock(self) -> None:
         """Enter the workflow's tasks, once the run has its lock if it wants one."""
@@ -184,12 +208,18 @@ class Engine:
             self._resume(*self._answers.popleft())
         elif not self.root.left:
             return  # The last task ended without a call.
+        elif self._calls.waits and self._calls.collect(self._until_timer()):
+            return
         elif self._timers:
             at, _, fire = heappop(self._timers)
             self.clock.advance(at)
             fire()
         else:
             self._report_stuck()
+
+    def _until_timer(self) -> float | None:
+        """Seconds until the next timer is due, None without one."""
+        return max(0.0, self._timers[0][0] - self.clock.now()) if self._timers else None
 
     def _later(self, at: float, fire: Callable[[], None]) -> None:
         self._ticks += 1
@@ -371,16 +401,14 @@ class Engine:
     def _come_in(self, event: OutsideEvent) -> None:
         self._mailbox.put(EventEmitted(self.clock.now(), "", event.name, event.data))
 
-    def _memory_written(self, actor: Actor, key: str, value: object) -> None:
-        self.log.append(MemoryWritten(self.clock.now(), actor.path, key, value))
-
     # --- a task ends ---------------------------------------------------------------------------
 
     def _finish(self, frame: ExecutionFrame, outcome: Outcome) -> None:
         node, run = frame.node, frame.run
         self._sections.leave(frame)
-        if run.frames.pop(node.index, None) is None:
+        if run.frames.get(node.index) is not frame:
             return  # The whole run's own section.
+        del run.frames[node.index]
         success = outcome.status == "success"
         if success and node.result_key:
             run.own_results[node.result_key] = outcome.value
@@ -511,13 +539,19 @@ class Engine:
             self._cancel_scope(self.root, reason)
 
     def _cancel_scope(self, run: ScopeRun, reason: str) -> None:
+        # First of all nothing of it waits any more: a slot that is given back goes elsewhere.
+        for frame in running(run):
+            if type(frame.pending) is Attempt:
+                self._calls.withdraw(frame, frame.pending)
+                frame.pending = None
         for node in run.scope.nodes:
             if node.is_finally or run.ends[node.index] is not None:
                 continue
-            frame = run.frames.pop(node.index, None)
+            frame = run.frames.get(node.index)
             if frame is None:
                 self._end_cancelled(run, node, reason, 0)
                 continue
+            del run.frames[node.index]
             self._drop(frame)
             if frame.children:
                 # Its iterations may have `finally` tasks; it ends when they have.
@@ -532,8 +566,6 @@ class Engine:
         pending, frame.pending = frame.pending, None
         if type(pending) is Call:
             self._calls.release(pending)
-        elif type(pending) is Attempt:
-            self._calls.withdraw(frame, pending)
         frame.steps.close()
         self._sections.leave(frame)
 
@@ -595,6 +627,15 @@ EFFECTS: dict[type[Effect], Callable[..., bool]] = {
     AwaitEvent: Engine._await_event,
     Record: Engine._record,
 }
+
+
+def running(run: ScopeRun) -> Iterator[ExecutionFrame]:
+    """The open tasks of a scope that a stop concerns, those of its iterations included."""
+    for index, frame in run.frames.items():
+        if not run.scope.nodes[index].is_finally:
+            yield frame
+            for child in frame.children.values():
+                yield from running(child)
 
 
 def judged(run: ScopeRun) -> list[int]:

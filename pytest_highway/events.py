@@ -195,11 +195,11 @@ class BranchesSelected(NamedTuple):
 
 
 class ItemsListed(NamedTuple):
-    """A foreach knows its items."""
+    """A foreach knows how many items it has."""
 
     at: float
     path: str
-    count: int
+    items: int
 
 
 class ScopeEntered(NamedTuple):
@@ -351,7 +351,7 @@ def _event(name: str, values: Sequence[object]) -> Event:
         fields["fault"] = Fault(*cast("list[str]", fields["fault"]))
     if "outline" in fields:
         fields["outline"] = _outline(cast("list[list[object]]", fields["outline"]))
-    return cast("Event", kind(**fields))  # type: ignore[arg-type]  # fields are checked by name
+    return kind(**fields)  # type: ignore[arg-type]  # values of a stored log have their types
 
 
 def _outline(rows: list[list[object]]) -> tuple[Outline, ...]:

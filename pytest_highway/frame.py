@@ -30,7 +30,15 @@ from typing import NamedTuple
 
 from pytest_highway.clock import Clock, instant
 from pytest_highway.errors import HighwayError
-from pytest_highway.events import Event, EventEmitted, Fault, Logged, TaskEnded, UsageAdded
+from pytest_highway.events import (
+    Event,
+    EventEmitted,
+    Fault,
+    Logged,
+    MemoryWritten,
+    TaskEnded,
+    UsageAdded,
+)
 from pytest_highway.expression import Expression
 from pytest_highway.plan import Node, Scope
 from pytest_highway.serialization import to_plain
@@ -432,7 +440,11 @@ class Call:
     @property
     def memory(self) -> Memory:
         """The run's memory, used in the name of this task."""
-        return TaskMemory(self.services.memory, self.frame.run.actor(self.frame.node))
+        actor = self.frame.run.actor(self.frame.node)
+        return TaskMemory(self.services.memory, actor, self._memory_written)
+
+    def _memory_written(self, key: str, value: object) -> None:
+        self.records.append(MemoryWritten(self.services.now(), self.path, key, value))
 
     @property
     def variables(self) -> Mapping[str, object]:

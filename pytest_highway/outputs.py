@@ -72,7 +72,7 @@ def compile_check(text: str) -> Check:
     return Check(text, compile_expression(text))
 
 
-def compile_schema(schema: str | Mapping[str, object]) -> Schema:
+def compile_schema(schema: str | dict[str, object]) -> Schema:
     """What turns a tool's value into the one that is kept; raises `HighwayError`."""
     if isinstance(schema, str):
         model = imported(schema) if REFERENCE.fullmatch(schema) else None
@@ -94,7 +94,7 @@ def _model_schema(model: type[BaseModel]) -> Schema:
     return validate
 
 
-def _json_schema(schema: Mapping[str, object]) -> Schema:
+def _json_schema(schema: dict[str, object]) -> Schema:
     try:
         import jsonschema
     except ImportError as error:
@@ -108,7 +108,7 @@ def _json_schema(schema: Mapping[str, object]) -> Schema:
     validator = kind(schema)
 
     def validate(value: object) -> object:
-        error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+        error = jsonschema.exceptions.best_match(validator.iter_errors(value))  # type: ignore[arg-type]  # plain data is JSON
         if error is not None:
             place = error.json_path.removeprefix("$").removeprefix(".")
             raise OutputInvalid(f"{place}: {error.message}" if place else error.message)

@@ -1,21 +1,41 @@
 """Locked sections of a run: tasks, composites and whole runs that hold a named lock.
 
 A lock has one holder at a time; who waits is served in order, and gives up after its own `wait`.
-In a simulated run locks are in memory, and a case may say that the world holds one for a while.
+In a simulated run locks are in memory, and a case may say that the world holds one for a while; in
+a real run each is a file that other processes respect.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 from pytest_highway.clock import shown_duration
 from pytest_highway.frame import Answer, ExecutionFrame, TakeLock
 from pytest_highway.limits import LockTimeout
 
-__all__ = ["Sections"]
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+__all__ = ["FileLocks", "Sections", "World"]
+
+# Seconds between two looks at a lock that another process holds.
+POLL = 0.1
 
 Later = Callable[[float, Callable[[], None]], None]
+
+
+class World(Protocol):
+    """Locks that other processes may hold as well; only real runs have them."""
+
+    def take(self, name: str) -> bool:
+        """Take a lock if it is free."""
+
+    def release(self, name: str) -> None:
+        """Give a lock back."""
 
 
 class Sections:
@@ -26,10 +46,12 @@ class Sections:
         deliver: Callable[[ExecutionFrame, object, Answer], None],
         later: Later,
         busy: Mapping[str, float],
+        world: World | None = None,
     ) -> None:
+        self._world = world
         self._deliver = deliver
         self._later = later
-        self._held = set(busy)
+        self._held = set(busy)  # never iterated where order could tell
         self._waiting: dict[str, deque[tuple[ExecutionFrame, TakeLock]]] = {}
         for name, seconds in busy.items():
             later(seconds, lambda name=name: self.release(name))  # type: ignore[misc]  # mypy infers no type for the default
@@ -38,12 +60,11 @@ class Sections:
         """Take a lock for a frame; the answer is empty, or carries a `LockTimeout`."""
         frame.pending = effect
         name = effect.name
-        if name not in self._held:
-            self._held.add(name)
-            frame.locks.append(name)
-            self._deliver(frame, effect, Answer())
-            return
         self._waiting.setdefault(name, deque()).append((frame, effect))
+        if name not in self._held:
+            self._offer(name)
+        if frame.pending is not effect or name in frame.locks:
+            return
         until = frame.services.now() + effect.wait
         self._later(round(until, 6), lambda: self._give_up(frame, effect))
 
@@ -56,16 +77,62 @@ class Sections:
 
     def release(self, name: str) -> None:
         """Give a lock back; the first that still waits has it now."""
-        waiting = self._waiting.get(name, deque())
-        while waiting:
-            frame, effect = waiting.popleft()
-            if frame.pending is effect:
-                frame.locks.append(name)
-                self._deliver(frame, effect, Answer())
-                return
         self._held.discard(name)
+        if self._world is not None:
+            self._world.release(name)
+        self._offer(name)
+
+    def _offer(self, name: str) -> None:
+        """Let the first that still waits for a free lock have it."""
+        waiting = self._waiting.get(name, deque())
+        while waiting and waiting[0][0].pending is not waiting[0][1]:
+            waiting.popleft()
+        if not waiting or name in self._held:
+            return
+        frame, effect = waiting[0]
+        if self._world is not None and not self._world.take(name):
+            # Another process has it, and will not tell when it lets go.
+            self._later(frame.services.now() + POLL, lambda: self._offer(name))
+            return
+        waiting.popleft()
+        self._held.add(name)
+        frame.locks.append(name)
+        self._deliver(frame, effect, Answer())
+
+    def close(self) -> None:
+        """Give back what the run still holds in the world."""
+        if self._world is not None:
+            for name in sorted(self._held):
+                self._world.release(name)
 
     def leave(self, frame: ExecutionFrame) -> None:
         """Give back whatever a frame holds."""
         while frame.locks:
             self.release(frame.locks.pop())
+
+
+class FileLocks:
+    """Locks over processes: a file for each name in a folder, held by `filelock`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, BaseFileLock] = {}
+
+    def take(self, name: str) -> bool:
+        """Take a lock if no process has it."""
+        import filelock  # Only real runs with locks need it.
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self._folder / f"{quote(name, safe='')}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return False
+        self._files[name] = lock
+        return True
+
+    def release(self, name: str) -> None:
+        """Give a lock back."""
+        lock = self._files.pop(name, None)
+        if lock is not None:
+            lock.release()

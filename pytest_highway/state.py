@@ -15,10 +15,12 @@ An `add` whose returned value somebody reads is a write, since that value depend
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import Literal, NamedTuple
 
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import TaskEnded
+from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import sum_of
 
 __all__ = ["Access", "Actor", "Layered", "MemoryConflict", "RunMemory", "TaskMemory", "TaskStates"]
@@ -53,20 +55,18 @@ Precedes = Callable[[Actor, Actor], bool]
 class RunMemory(Mapping[str, object]):
     """The values, seen by expressions as a mapping; `actor` is the task that is being evaluated.
 
-    `on_write` is told of each new value, for the event log.
+    Tools in threads reach it by the lock.
     """
 
-    def __init__(self, precedes: Precedes, on_write: Callable[[Actor, str, object], None]) -> None:
+    def __init__(self, precedes: Precedes) -> None:
         self.values_by_key: dict[str, object] = {}
         self.actor: Actor | None = None
         self._precedes = precedes
-        self._on_write = on_write
+        self._lock = Lock()
         self._recent: dict[str, dict[Access, list[Actor]]] = {}
 
     def __getitem__(self, key: str) -> object:
-        if self.actor is not None:
-            self.note("read", key, self.actor)
-        return self.values_by_key[key]
+        return self.values_by_key[key] if self.actor is None else self.read(key, self.actor)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values_by_key)
@@ -74,10 +74,25 @@ class RunMemory(Mapping[str, object]):
     def __len__(self) -> int:
         return len(self.values_by_key)
 
-    def store(self, actor: Actor, key: str, value: object) -> None:
-        """Set a value and tell the log."""
-        self.values_by_key[key] = value
-        self._on_write(actor, key, value)
+    def read(self, key: str, actor: Actor) -> object:
+        """The value of a key; KeyError when there is none."""
+        with self._lock:
+            self.note("read", key, actor)
+            return self.values_by_key[key]
+
+    def write(self, key: str, value: object, actor: Actor) -> None:
+        """Set the value of a key."""
+        with self._lock:
+            self.note("write", key, actor)
+            self.values_by_key[key] = value
+
+    def add(self, key: str, amount: float, actor: Actor) -> tuple[object, object]:
+        """Add a number in one step, a missing key counting as 0; the old value and the new."""
+        with self._lock:
+            self.note("add", key, actor)
+            old = self.values_by_key.get(key, 0)
+            new = self.values_by_key[key] = sum_of(key, old, amount)
+            return old, new
 
     def note(self, access: Access, key: str, actor: Actor) -> None:
         """Hold one access against the earlier ones; raises `MemoryConflict` naming both tasks."""
@@ -102,30 +117,31 @@ class RunMemory(Mapping[str, object]):
 
 
 class TaskMemory:
-    """Memory as one task's tool reaches it; the `Memory` of the tools' side."""
+    """Memory as one task's tool reaches it; `on_write` is told of each new value."""
 
-    __slots__ = ("_actor", "_memory")
+    __slots__ = ("_actor", "_memory", "_on_write")
 
-    def __init__(self, memory: RunMemory, actor: Actor) -> None:
+    def __init__(
+        self, memory: RunMemory, actor: Actor, on_write: Callable[[str, object], None]
+    ) -> None:
         self._memory = memory
         self._actor = actor
+        self._on_write = on_write
 
     def read(self, key: str) -> object:
         """The value of a key; KeyError when there is none."""
-        self._memory.note("read", key, self._actor)
-        return self._memory.values_by_key[key]
+        return self._memory.read(key, self._actor)
 
     def write(self, key: str, value: object) -> None:
         """Set the value of a key."""
-        self._memory.note("write", key, self._actor)
-        self._memory.store(self._actor, key, value)
+        value = to_plain(value)
+        self._memory.write(key, value, self._actor)
+        self._on_write(key, value)
 
     def add(self, key: str, amount: float) -> tuple[object, object]:
         """Add a number, a missing key counting as 0; the old value and the new."""
-        self._memory.note("add", key, self._actor)
-        old = self._memory.values_by_key.get(key, 0)
-        new = sum_of(key, old, amount)
-        self._memory.store(self._actor, key, new)
+        old, new = self._memory.add(key, amount, self._actor)
+        self._on_write(key, new)
         return old, new
 
     def keys(self) -> Iterator[str]:

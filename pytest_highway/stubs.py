@@ -107,7 +107,7 @@ class StubBook:
         self.faults: list[StubFault] = []
         self._keys = [(request_key(key), key) for key in http]
 
-    def start(self, call: Call) -> Answer:
+    def start(self, call: Call) -> Answer | None:
         """Answer one call."""
         script = (
             self.tasks.get(call.path)
@@ -123,6 +123,18 @@ class StubBook:
             return self._unanswered(call, script.loc, _past_the_end(call, script))
         return self._answer(call, cast(StubEntry, script.entries[number]), (*script.loc, number))
 
+    def wait(self, seconds: float | None) -> list[tuple[Call, Answer]]:
+        """Answers of real calls that have come in."""
+        return self.inner.wait(seconds)
+
+    def abandon(self, call: Call) -> str:
+        """Stop a real call whose answer is no longer wanted."""
+        return self.inner.abandon(call)
+
+    def close(self) -> None:
+        """Let the real runner go of what it holds."""
+        self.inner.close()
+
     def unused(self) -> list[StubFault]:
         """A fault for each entry that never answered, in the order of the case."""
         scripts = [*self.tasks.values(), *self.tools.values(), *self.http.values()]
@@ -137,9 +149,9 @@ class StubBook:
             bool(self.http) and tool.name.startswith("tools.fetch.")
         )
 
-    def _real(self, call: Call) -> Answer:
+    def _real(self, call: Call) -> Answer | None:
         answer = self.inner.start(call)
-        return answer._replace(after=call.latency) if call.latency else answer
+        return answer._replace(after=call.latency) if answer and call.latency else answer
 
     def _unanswered(self, call: Call, loc: Loc, message: str) -> Answer:
         fault = StubFault(loc, message)
@@ -156,7 +168,7 @@ class StubBook:
             "kwargs" not in named or matches(when.kwargs, call.kwargs)
         )
 
-    def _answer(self, call: Call, entry: StubEntry, loc: Loc) -> Answer:
+    def _answer(self, call: Call, entry: StubEntry, loc: Loc) -> Answer | None:
         seen = {"args": call.args, "kwargs": call.kwargs, "attempt": call.attempt}
         roots = {**self.roots, "call": seen}
         for each in entry.log:
@@ -166,7 +178,7 @@ class StubBook:
             call.add_usage(*parse_usage(entry.usage.cost or 0, entry.usage.tokens))
         if entry.call == "real":
             answer = self._real(call)
-            return answer._replace(after=answer.after + entry.after)
+            return answer and answer._replace(after=answer.after + entry.after)
         if entry.error is not None:
             return Answer(error=_raised(entry.error, roots), after=entry.after)
         try:

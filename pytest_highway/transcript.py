@@ -202,7 +202,7 @@ def _parallel_head(event: BranchesSelected) -> str:
 
 _HEADS: dict[type[Event], Callable[..., str]] = {
     BranchesSelected: _parallel_head,
-    ItemsListed: lambda event: f"foreach, {_counted(event.count, 'item')}",
+    ItemsListed: lambda event: f"foreach, {_counted(event.items, 'item')}",
     WaitOpened: lambda event: f"wait {event.what}",
 }
 
