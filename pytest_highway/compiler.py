@@ -56,6 +56,9 @@ class _Compiler:
     def compile(self) -> Plan:
         workflow = self.workflow
         self._reject_not_yet(workflow, (), NOT_YET_TOP)
+        if workflow.defaults.on_failure is not None and workflow.defaults.on_failure.fallback:
+            loc = ("defaults", "on_failure", "fallback")
+            self.fault(loc, "a fallback serves one task, so it is no default")
         nodes = [
             self._node(number, name, model)
             for number, (name, model) in enumerate(workflow.tasks.items())
@@ -106,6 +109,10 @@ class _Compiler:
         node.policy = policy.policy
         if isinstance(model, Task):
             self._reject_not_yet(model, node.loc, NOT_YET_TASK)
+            for word in ("retry", "timeout"):
+                if {word, f"{word}_policy"} <= model.model_fields_set:
+                    message = f"{word!r} and '{word}_policy' mean the same; give one of them"
+                    self.fault((*node.loc, f"{word}_policy"), message, key=True)
             own = model.retry_policy if model.retry is None else model.retry
             node.retry = defaults.retry if own is None else own
             timeout = model.timeout
@@ -210,9 +217,11 @@ class _Compiler:
         model = node.model
         policy = model.on_failure
         name = model.fallback_step if policy is None else policy.fallback
+        loc = (*node.loc, "fallback_step")
+        if policy is not None and model.fallback_step is not None:
+            self.fault(loc, "'fallback_step' and 'on_failure' exclude each other", key=True)
         if name is None:
             return
-        loc = (*node.loc, "fallback_step")
         if policy is not None:
             loc = (*node.loc, "on_failure", "fallback")
         target = self._resolve(scope, name, loc, "fallback task")
@@ -220,6 +229,9 @@ class _Compiler:
             return
         if target is node:
             self.fault(loc, f"{node.id!r} names itself as its fallback")
+        elif target.is_finally or isinstance(target.model, Condition):
+            what = "a condition" if isinstance(target.model, Condition) else "a finally task"
+            self.fault(loc, f"{name!r} is {what} and can stand in for nothing")
         elif target.fallback_for is not None:
             other = scope.nodes[target.fallback_for].id
             self.fault(loc, f"{name!r} is the fallback of {other!r} already; one task each")
@@ -231,6 +243,10 @@ class _Compiler:
         after = self._named(scope, node, "after", node.model.after)
         upstream = dict.fromkeys([*named, *implied])
         if node.fallback_for is not None:
+            for each in implied:
+                condition = scope.nodes[each]
+                loc = (*condition.loc, _side(condition, node))
+                self.fault(loc, f"{node.id!r} is a fallback; no condition may choose it")
             # A fallback starts when its task has failed: what it lists besides comes earlier.
             after = [each for each in [*upstream, *after] if each != node.fallback_for]
             upstream = {}
@@ -256,10 +272,10 @@ class _Compiler:
         """A `finally` task that names nothing comes after all other tasks."""
         others: list[int] | None = None
         for node in nodes:
-            if node.is_finally and not node.after:
+            if node.is_finally and not node.model.dependencies:
                 if others is None:
-                    others = [each.index for each in nodes if not each.is_finally]
-                node.after = tuple(others)
+                    others = [each.index for each in nodes if not _cleans_up(each, nodes)]
+                node.after = tuple(dict.fromkeys([*node.after, *others]))
 
     def _connect(self, scope: Scope) -> None:
         for node in scope.nodes:
@@ -314,6 +330,11 @@ class _Compiler:
             if node.index not in reached and not exempt:
                 message = f"{node.id!r} cannot be reached: no path leads to it from start_task {name!r}"
                 self.fault(node.loc, message, key=True)
+
+
+def _cleans_up(node: Node, nodes: Sequence[Node]) -> bool:
+    """Whether it is a `finally` task or stands in for one."""
+    return nodes[node.index if node.fallback_for is None else node.fallback_for].is_finally
 
 
 def _side(before: Node, after: Node) -> str:

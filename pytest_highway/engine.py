@@ -126,6 +126,8 @@ class Engine:
         if self._answers:
             self._resume(*self._answers.popleft())
             return
+        if not self.root.left:
+            return  # The last task ended without a call.
         at, _, frame, token, answer = heappop(self._timers)
         self.clock.advance(at)
         if frame is None:
@@ -259,8 +261,10 @@ class Engine:
             self.log.extend(token.records)
             if answer.error is not None:
                 self._log_failure(token, answer.error)
-            self._release()
         self._advance(frame, answer)
+        if type(token) is Call:
+            # Only now, so that in the log this call is over before the next one begins.
+            self._release()
 
     def _log_failure(self, call: Call, error: Exception) -> None:
         timed_out = isinstance(error, TimedOut)
@@ -271,11 +275,13 @@ class Engine:
     def _release(self) -> None:
         """Give a slot back; the longest-waiting call takes it."""
         self._in_flight -= 1
-        while self._queue:
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._queue and self._in_flight < self.plan.workflow.max_concurrency:
             frame, attempt = self._queue.popleft()
             if frame.pending is attempt:
                 self._dispatch(frame, attempt)
-                return
 
     def _memory_written(self, actor: Actor, key: str, value: object) -> None:
         self.log.append(MemoryWritten(self.clock.now(), actor.path, key, value))
@@ -314,12 +320,11 @@ class Engine:
             self._settle_replaced(run, node, end)
         if node.fallback is not None:
             stand_in = run.scope.nodes[node.fallback]
-            if failed:
-                # Its own edges wait for the fallback; see `_settle_replaced`.
+            if failed and run.ends[stand_in.index] is None:
+                # Whoever waits for this task waits for the fallback; see `_settle_replaced`.
                 self._arrive(run, stand_in.index)
-                self._follow(run, node)
                 return
-            if run.ends[stand_in.index] is None:
+            if end.status != "cancelled" and run.ends[stand_in.index] is None:
                 reason = TaskEnded(end.at, run.path(stand_in), "skipped", "not needed")
                 self._end(run, stand_in, reason, "live", ())
         self._settle(run, node, kind, killers)
@@ -341,6 +346,7 @@ class Engine:
             run.replaced.add(node.index)
             self.log.append(StoodIn(end.at, end.path, replaced.path, key, end.value))
         self._settle(run, node, "live" if end.status == "success" else "failed", ())
+        self._follow(run, node)
 
     def _settle(
         self, run: ScopeRun, node: Node, kind: str, killers: tuple[int, ...]
@@ -372,8 +378,11 @@ class Engine:
             return
         self.stopped = status
         run = self.root
-        for node in run.scope.nodes:
-            if node.is_finally or run.ends[node.index] is not None:
+        nodes = run.scope.nodes
+        for node in nodes:
+            # What stands in for a `finally` task may be needed as that task is.
+            served = node if node.fallback_for is None else nodes[node.fallback_for]
+            if served.is_finally or run.ends[node.index] is not None:
                 continue
             frame = run.frames.pop(node.index, None)
             if frame is not None:
@@ -384,6 +393,7 @@ class Engine:
             attempts = 0 if frame is None else frame.attempts
             end = TaskEnded(self.clock.now(), run.path(node), "cancelled", reason, attempts)
             self._end(run, node, end, "cancelled", ())
+        self._fill()  # A `finally` task may have waited behind the cancelled calls.
 
     def _ended(self) -> RunEnded:
         fault = self._first_fault()
@@ -395,17 +405,20 @@ class Engine:
             try:
                 output = self._output()
             except EVALUATION_FAULTS as error:
-                status, fault = "failed", Fault("ExpressionError", f"output: {error}")
+                fault = Fault(type(error).__name__, f"output: {told(self.root, error)}")
+                status = "failed"
         elif status == "cancelled" and self._failed_finally():
             status = "failed"
         return RunEnded(self.clock.now(), status, fault, output)
 
     def _first_fault(self) -> Fault | None:
         run = self.root
-        for index in run.scope.order:
-            node, end = run.scope.nodes[index], run.ends[index]
+        order = map(run.scope.nodes.__getitem__, run.scope.order)
+        # `finally` tasks last: a failure while cleaning up never hides an earlier one.
+        for node in sorted(order, key=lambda each: each.is_finally):
+            end = run.ends[node.index]
             assert end is not None
-            if not node.critical or index in run.replaced:
+            if not node.critical or node.index in run.replaced:
                 continue
             if end.status in BAD and not self._forgiven(node):
                 return end.fault

@@ -92,8 +92,8 @@ def unexcused(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> list[Pr
 def _excused(run: ScopeRun, node: Node, edge: Problem, live: Sequence[int], taken: bool) -> bool:
     if not edge.killers:
         return bool(live)
-    if taken and edge.killers == (edge.source,) and node.index in run.scope.nodes[edge.source].targets:
-        return True
+    if taken and node.index in run.scope.nodes[edge.source].targets:
+        return True  # A target that several conditions share runs when any of them chooses it.
     targets = [each for killer in edge.killers for each in chosen_by(run, killer)]
     if node.index in targets or any(each in targets for each in live):
         return True
@@ -223,6 +223,6 @@ def _turned_away(run: ScopeRun, node: Node, kind: str, plain: Problem | None) ->
     if node.index not in run.chosen and end is not None and end.status in BAD:
         # It could not be evaluated: its targets fail even under `continue`.
         return Problem(node.index, "failed")
-    if plain is not None and kind != "live":
+    if plain is not None and (kind != "dead" or plain.killers):
         return plain
     return Problem(node.index, "dead", (node.index,))

@@ -1,6 +1,6 @@
 """Running one case: its stubs, its clock and its world around the engine.
 
-    Case, Plan, Registry --run_case--> CaseRun
+Case, Plan, Registry --run_case--> CaseRun
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from pytest_highway.case_checks import is_path, stub_entries
-from pytest_highway.case_models import HttpEntry, StubEntry
+from pytest_highway.case_checks import Declared, check_case, runs_on_real_clock
 from pytest_highway.cases import Case
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock
 from pytest_highway.engine import RunSettings, execute
+from pytest_highway.errors import SourceError
 from pytest_highway.executors import InlineRunner
 from pytest_highway.http_stub import answering
 from pytest_highway.plan import Plan
-from pytest_highway.stubs import Script, StubBook, StubFault
+from pytest_highway.serialization import NotPlain, to_plain
+from pytest_highway.stubs import StubBook, StubFault
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
-__all__ = ["CaseRun", "run_case"]
+__all__ = ["CaseRun", "run_case", "values_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,18 @@ class CaseRun:
 
 
 def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
-    """Run the workflow in the world that the case describes."""
+    """Run the workflow in the world that the case describes.
+
+    `SourceError` when a case whose fixtures have come in turns out to have faults.
+    """
+    case = _checked(case, plan, registry)
+    assert case.scripts is not None
     model = case.model
-    named = [_script(case, "stubs", name, raw) for name, raw in model.stubs.items()]
     book = StubBook(
-        tasks={str(each.loc[-1]): each for each in named if is_path(str(each.loc[-1]))},
-        tools={str(each.loc[-1]): each for each in named if not is_path(str(each.loc[-1]))},
-        http={name: _script(case, "http", name, raw) for name, raw in model.http.items()},
-        real=model.real,
-        inner=InlineRunner(),
-        roots={"params": case.params, "fixtures": case.fixtures},
+        case.scripts,
+        model.real,
+        InlineRunner(),
+        {"params": case.params, "fixtures": case.fixtures},
     )
     settings = RunSettings(
         model.variables, model.env, None if model.cancel is None else model.cancel.at
@@ -50,28 +53,33 @@ def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
     world: AbstractContextManager[None] = answering(book.respond) if model.http else nullcontext()
     with world:
         log = execute(plan, book, _clock(case, registry), settings)
-    return CaseRun(RunResult(log), (*book.faults, *book.unused()))
+    unused = sorted(
+        book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
+    )
+    return CaseRun(RunResult(log), (*book.faults, *unused))
 
 
-def _script(case: Case, word: str, name: str, raw: object) -> Script:
-    model: type[StubEntry] | type[HttpEntry] = StubEntry if word == "stubs" else HttpEntry
-    loc = (word, name)
-    entries, _ = stub_entries(case, loc, raw, model)
-    return Script(loc, entries, isinstance(raw, list), case.origin.from_defaults(loc))
+def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
+    """The case with its scripts; one that got them at collection has been checked there."""
+    if case.scripts is not None:
+        return case
+    declared = Declared.by(plan.document.data)
+    assert declared is not None
+    case, found = check_case(case, declared, registry)
+    if found:
+        raise SourceError(found)
+    return case
 
 
 def _clock(case: Case, registry: Registry) -> Clock:
     """The real clock when tools with effects run for real, else a virtual one."""
-    real = case.model.real
-    names = [tool.name for tool in registry] if real is True else real
-    effectful = any((tool := registry.get(name)) and tool.effects != "pure" for name in names)
-    return SystemClock() if effectful else VirtualClock(case.model.now or DEFAULT_START)
+    if runs_on_real_clock(case.model.real, registry):
+        return SystemClock()
+    return VirtualClock(case.model.now or DEFAULT_START)
 
 
 def values_of(fixtures: Mapping[str, object]) -> dict[str, object]:
     """Fixture values as a case's templates may read them: plain data, else their text."""
-    from pytest_highway.serialization import NotPlain, to_plain
-
     values: dict[str, object] = {}
     for name, value in fixtures.items():
         try:
