@@ -93,6 +93,7 @@ def assign(choices: Sequence[Sequence[int]]) -> list[int | None]:
         free = _free_choice(left, choices, owner, reached, spent)
         if free is None:
             spent.update(reached)
+        # Whoever has the number's holder moves on to the free one, back to `left` itself.
         while free is not None:
             holder = reached[free]
             owner[free] = holder
@@ -149,6 +150,7 @@ def _equal_op(e1: int, e2: int, a1: int, a2: int) -> list[Op]:
 def _paired(sides: Sides, region: Region, steps: Sequence[Step]) -> list[Pair]:
     """Pairs that fit, in order, found by these steps, each in the gaps of the one before."""
     e1, e2, a1, a2 = region
+    # Half of all gaps of a subset are one `...`, at which no step could find anything.
     lone_dots = e2 - e1 == 1 and sides.forms[e1] is ...
     if not steps or lone_dots or e1 == e2 or a1 == a2:
         return []
@@ -158,7 +160,7 @@ def _paired(sides: Sides, region: Region, steps: Sequence[Step]) -> list[Pair]:
             pairs.extend(_paired(sides, Region(e1, e, a1, a), steps[1:]))
         pairs.append((e, a))
         e1, a1 = e + 1, a + 1
-    pairs.pop()
+    pairs.pop()  # the end of the region, which is no pair
     return pairs
 
 
@@ -194,6 +196,7 @@ def _weighed(sides: Sides, region: Region) -> list[Pair]:
     while e < len(forms) and a < len(lines):
         form, weight = forms[e], rows[e][a]
         if form is ...:
+            # As few lines as possible, as a reader would have it.
             e, a = (e + 1, a) if weight == rows[e + 1][a] else (e, a + 1)
         elif fits(form, lines[a]) and weight == rows[e + 1][a + 1] - 1:
             pairs.append((e1 + e, a1 + a))
@@ -294,6 +297,8 @@ def _levelled(sides: Sides, region: Region) -> list[Pair]:
     return [(e, a) for e, a in pairs if fits(sides.forms[e], sides.lines[a])]
 
 
+# The order matters: the exact edit first wherever it is affordable, for difflib knows no pattern;
+# anchors cut what is large into gaps in which the others are affordable again.
 STEPS: tuple[Step, ...] = (_ends, _weighed, _anchored, _ends, _common, _weighed, _levelled)
 
 
@@ -307,8 +312,7 @@ def _gap_ops(sides: Sides, region: Region) -> Iterator[Op]:
     e1, e2, a1, a2 = region
     dots = [e for e in range(e1, e2) if sides.forms[e] is ...]
     if not dots:
-        if e1 < e2 or a1 < a2:
-            yield Op("change", e1, e2, a1, a2)
+        yield Op("change", e1, e2, a1, a2)
         return
     first = min(a1 + dots[0] - e1, a2)
     last = max(first, a2 - (e2 - 1 - dots[-1]))
@@ -324,6 +328,7 @@ def _inner_ops(sides: Sides, dots: Sequence[int], a1: int, a2: int) -> Iterator[
     few = dots[-1] - dots[0] < NEAREST_FORMS
     for dot, following in pairwise(dots):
         run = range(dot + 1, following)
+        # Looking for a like line costs far more than all the rest; many of them are one change.
         near = _nearest(sides, run[0], a1, a2) if few and run else None
         at = a1 if near is None else near
         end = at if near is None else min(near + len(run), a2)

@@ -218,7 +218,11 @@ class Calls:
             if bulkhead.queue:
                 bulkhead.running += 1
                 self._queue.append(bulkhead.queue.popleft())
-        if self._queue and self._in_flight < self._slots:
+        self.fill()
+
+    def fill(self) -> None:
+        """Give free slots to who waits for them."""
+        while self._queue and self._in_flight < self._slots:
             self._dispatch(*self._queue.popleft())
 
     def withdraw(self, frame: ExecutionFrame, attempt: Attempt) -> None:

@@ -1,317 +1,359 @@
 """What can be known of a case without running it: every name in it must exist.
 
 A test tool that accepts a typo tests nothing, so an unknown task, tool, result, state, exception,
-matcher or request is an error at collection, at its place.
+matcher, mark form or request is an error at collection, at its place. What a workflow declares is
+read off its text (`Declared`), not off its plan: a case is checked in full although the tasks have
+faults of their own, and all of them are reported at once.
+
+What still waits for a fixture is let pass; the case is checked again when its fixtures are known.
 """
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import cast
+import keyword
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from pydantic import BaseModel
-
-from pytest_highway.case_models import ANSWER_WORDS, CaseModel, HttpEntry, StubEntry
+from pytest_highway.case_models import SIDES, ExpectedTask
 from pytest_highway.cases import Case
 from pytest_highway.errors import Diagnostic, HighwayError, did_you_mean, listed
-from pytest_highway.http_stub import request_key
+from pytest_highway.exceptions import check_fault
 from pytest_highway.lines import line_faults
-from pytest_highway.matchers import faults
-from pytest_highway.models import validate_model
-from pytest_highway.plan import Loc, Plan
-from pytest_highway.stubs import KNOWN_EXCEPTIONS, PROCESS_TOOLS, exception_class
-from pytest_highway.template import compile_data
+from pytest_highway.matchers import shown
+from pytest_highway.patterns import word_of
+from pytest_highway.plan import Loc
+from pytest_highway.scripts import compile_scripts, is_path, pattern_findings
 from pytest_highway.tools import Registry
 
-__all__ = ["check_case", "is_path", "stub_entries"]
+__all__ = ["Declared", "check_case", "runs_on_real_clock"]
 
-Entry = StubEntry | HttpEntry
+# The arguments of pytest's own marks; it overlooks those that it does not know.
+MARKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "skip": ("reason",),
+    "skipif": ("condition", "reason"),
+    "xfail": ("condition", "reason", "run", "strict"),
+}
+# These read a single argument as a condition.
+CONDITIONAL: Final = ("skipif", "xfail")
 
 
-def check_case(case: Case, plan: Plan, registry: Registry) -> list[Diagnostic]:
-    """All findings about one case."""
-    checker = _Checker(case, plan, registry)
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The names that a workflow's text declares: of its tasks, results, variables, environment.
+
+    `kinds` and `tools` lead from a task's id to its operator and to its tool.
+    """
+
+    kinds: Mapping[str, str]
+    tools: Mapping[str, str]
+    results: Sequence[str]
+    variables: Sequence[str]
+    env: Sequence[str]
+
+    @classmethod
+    def by(cls, data: object) -> Declared | None:
+        """What a workflow's plain data declares; None when it has no tasks at all."""
+        tasks = data.get("tasks") if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping) or not isinstance(tasks, Mapping):
+            return None
+        operators = {
+            name: each if isinstance(each, Mapping) else {} for name, each in tasks.items()
+        }
+        return cls(
+            {name: str(each.get("operator_type", "task")) for name, each in operators.items()},
+            {name: str(each["function"]) for name, each in operators.items() if "function" in each},
+            [str(each["result_key"]) for each in operators.values() if "result_key" in each],
+            _keys(data.get("variables")),
+            _keys(data.get("env")),
+        )
+
+
+def _keys(value: object) -> list[str]:
+    return list(value) if isinstance(value, Mapping) else []
+
+
+def check_case(case: Case, declared: Declared, registry: Registry) -> tuple[Case, list[Diagnostic]]:
+    """The case with its compiled stubs, and all findings about it."""
+    scripts, found = compile_scripts(case, registry, declared.tools)
+    checker = _Checker(case, declared, registry)
     checker.check()
-    return checker.found
+    return replace(case, scripts=scripts), [*found, *checker.found]
 
 
-def is_path(name: str) -> bool:
-    """Whether a stub's name is a task's (an id or a path) and not a tool's."""
-    return "." not in name or any(sign in name for sign in "/[#")
-
-
-def stub_entries(
-    case: Case, loc: Loc, raw: object, model: type[StubEntry] | type[HttpEntry]
-) -> tuple[list[Entry], list[Diagnostic]]:
-    """A stub's entries: a mapping is one that answers every call, a list is a script."""
-    rows = raw if isinstance(raw, list) else [raw]
-    entries: list[Entry] = []
-    found: list[Diagnostic] = []
-    for number, row in enumerate(rows):
-        place = (*loc, number) if isinstance(raw, list) else loc
-
-        def base(inside: Loc, place: Loc = place) -> Loc:
-            return case.origin.place((*place, *inside))
-
-        entry, wrong = validate_model(cast("type[BaseModel]", model), row, case.origin.document, base)
-        found += wrong
-        if entry is not None:
-            entries.append(cast(Entry, entry))
-    if isinstance(raw, list) and not raw:
-        found.append(case.origin.fault(loc, "the script is empty; give it an entry"))
-    return entries, found
+def runs_on_real_clock(real: bool | Sequence[str], registry: Registry) -> bool:
+    """Whether `real` of a case lets a tool with effects run, so that time cannot be virtual."""
+    if isinstance(real, bool):
+        return real
+    tools = [registry.get(name) for name in real]
+    return any(tool is not None and tool.effects != "pure" for tool in tools)
 
 
 class _Checker:
-    def __init__(self, case: Case, plan: Plan, registry: Registry) -> None:
+    """One walk through a case; `found` grows as it goes."""
+
+    def __init__(self, case: Case, declared: Declared, registry: Registry) -> None:
         self.case = case
-        self.plan = plan
+        self.declared = declared
         self.registry = registry
         self.found: list[Diagnostic] = []
 
     def check(self) -> None:
-        model = self.case.model
-        declared = self.plan.workflow
-        self._names("variables", model.variables, declared.variables, "variable")
-        self._names("env", model.env, declared.env, "environment variable")
-        self._stubs(model)
-        self._http(model)
-        if model.real is not True:
-            for number, name in enumerate(model.real):
-                self._known(name, self.registry.names(), "tool", ("real", number))
-        self._marks(model)
-        self._expectations()
+        model, declared = self.case.model, self.declared
+        for name in model.variables:
+            self._known(name, declared.variables, "variable", ("variables", name), key=True)
+        for name in model.env:
+            self._known(name, declared.env, "environment variable", ("env", name), key=True)
+        for name in model.stubs:
+            self._stub_name(name, ("stubs", name))
+        self._world()
+        self._fixtures()
+        for number, mark in enumerate(model.marks):
+            self._mark(mark, ("marks", number))
+        for word, check in EXPECT_CHECKS.items():
+            if word in model.expect.model_fields_set:
+                check(self)
+
+    # --- names -----------------------------------------------------------------------------------
 
     def fault(self, loc: Loc, message: str, *, key: bool = False) -> None:
         self.found.append(self.case.origin.fault(loc, message, key=key))
 
-    def _names(
-        self, word: str, given: Mapping[str, object], declared: Mapping[str, object], what: str
-    ) -> None:
-        for name in given:
-            self._known(name, list(declared), what, (word, name), key=True)
-
     def _known(
-        self, name: str, names: Sequence[str], what: str, loc: Loc, *, key: bool = False
+        self, name: object, names: Sequence[str], what: str, loc: Loc, *, key: bool = False
     ) -> bool:
+        """Whether a name is one of these; False without a finding while it waits for a fixture."""
         if name in names:
             return True
-        near = did_you_mean(name, names)
-        known = near or f"; there are {listed(names)}"
-        self.fault(loc, f"unknown {what} {name!r}{known}", key=key)
+        if not (self.case.pending and "{{" in str(name)):
+            near = did_you_mean(str(name), names) or f"; there are {listed(names)}"
+            self.fault(loc, f"unknown {what} {name!r}{near}", key=key)
         return False
 
-    def _task(self, path: str, loc: Loc) -> bool:
-        return self._known(path, list(self.plan.scope.by_id), "task", loc, key=True)
+    def _task(self, path: object, loc: Loc, *, key: bool = False) -> bool:
+        return self._known(path, [*self.declared.kinds], "task", loc, key=key)
 
-    # --- stubs ---------------------------------------------------------------------------------
-
-    def _stubs(self, model: CaseModel) -> None:
-        for name, raw in model.stubs.items():
-            loc: Loc = ("stubs", name)
-            if is_path(name):
-                if not self._task(name, loc):
-                    continue
-                tool = self.plan.scope.by_id[name].tool
-                process = tool is not None and tool.name in PROCESS_TOOLS
-                if tool is None:
-                    self.fault(loc, f"{name!r} calls no tool, so no stub can answer it", key=True)
-            else:
-                self._known(name, self.registry.names(), "tool", loc, key=True)
-                process = name in PROCESS_TOOLS
-            entries, found = stub_entries(self.case, loc, raw, StubEntry)
-            self.found += found
-            for place, entry in self._placed(loc, raw, entries):
-                self._entry(place, cast(StubEntry, entry), process=process)
-
-    def _placed(self, loc: Loc, raw: object, entries: list[Entry]) -> Iterator[tuple[Loc, Entry]]:
-        for number, entry in enumerate(entries):
-            yield ((*loc, number) if isinstance(raw, list) else loc), entry
-
-    def _entry(self, loc: Loc, entry: StubEntry, *, process: bool) -> None:
-        names = {"answer": "return", "error": "raise"}
-        given = [names.get(each, each) for each in entry.model_fields_set]
-        answers = [word for word in ANSWER_WORDS if word in given]
-        if len(answers) != 1:
-            said = f"says {listed(answers)}" if answers else "says none of them"
-            allowed = ", ".join(ANSWER_WORDS)
-            self.fault(loc, f"a stub says exactly one of {allowed}; this one {said}", key=True)
-        for word in ("stdout", "stderr"):
-            if word in given and "exit" not in given:
-                self.fault((*loc, word), f"{word!r} goes with 'exit'", key=True)
-        if "exit" in given and not process:
-            tools = " and ".join(PROCESS_TOOLS)
-            self.fault((*loc, "exit"), f"'exit' is for processes: {tools}", key=True)
-        self._raised(loc, entry.error)
-        self._templates(entry.answer, (*loc, "return"))
-        if entry.when is not None:
-            for word in entry.when.model_fields_set:
-                self._pattern(getattr(entry.when, word), (*loc, "when", word))
-
-    def _raised(self, loc: Loc, spec: Mapping[str, str] | None) -> None:
-        for name in spec or ():
-            if "{{" not in name:
-                self._exception(name, (*loc, "raise"))
-
-    def _exception(self, name: str, loc: Loc) -> None:
-        try:
-            exception_class(name, {**KNOWN_EXCEPTIONS, **self._exceptions_of_tools()})
-        except HighwayError as error:
-            near = did_you_mean(name, _builtin_names())
-            self.fault(loc, f"{error}{near}; others are written as 'module:Class'")
-
-    def _exceptions_of_tools(self) -> dict[str, type[Exception]]:
-        """Exceptions that the modules of registered tools define or import."""
-        found: dict[str, type[Exception]] = {}
-        for tool in self.registry:
-            for name, value in getattr(tool.function, "__globals__", {}).items():
-                if isinstance(value, type) and issubclass(value, Exception):
-                    found.setdefault(name, value)
-        return found
-
-    def _templates(self, data: object, loc: Loc) -> None:
-        wrong: list[tuple[Loc, HighwayError]] = []
-        compile_data(data, cast("list", wrong))
-        for inside, error in wrong:
-            self.fault((*loc, *inside), str(error).split("\n")[0])
-
-    def _http(self, model: CaseModel) -> None:
-        for key, raw in model.http.items():
-            loc: Loc = ("http", key)
-            try:
-                request_key(key)
-            except ValueError as error:
-                self.fault(loc, str(error), key=True)
-            entries, found = stub_entries(self.case, loc, raw, HttpEntry)
-            self.found += found
-            for place, entry in self._placed(loc, raw, entries):
-                if (entry.answer is None) == (entry.error is None):
-                    message = "an answer says exactly one of return, raise"
-                    self.fault(place, message, key=True)
-                self._raised(place, entry.error)
-
-    def _marks(self, model: CaseModel) -> None:
-        for number, mark in enumerate(model.marks):
-            loc: Loc = ("marks", number)
-            if isinstance(mark, dict) and len(mark) != 1:
-                self.fault(loc, "a mark is a name or a mapping {name: arguments}")
-            name = mark if isinstance(mark, str) else next(iter(mark), "")
-            if not name.isidentifier() or name == "parametrize":
-                hint = "; use `params`" if name == "parametrize" else ""
-                self.fault(loc, f"{name!r} is no mark that a case can carry{hint}")
-
-    # --- expectations --------------------------------------------------------------------------
-
-    def _expectations(self) -> None:
-        expect = self.case.model.expect
-        written = cast("Mapping[str, object]", self.case.data["expect"])
-        for word in written:
-            check = EXPECT_CHECKS.get(word)
-            if check is not None:
-                check(self, written[word])
-        if expect.transcript is not None and isinstance(expect.transcript.lines, list):
-            for number, message in line_faults(expect.transcript.lines, expect.transcript.match):
-                self.fault(("expect", "transcript"), f"line {number + 1}: {message}")
+    def _tool(self, name: str, loc: Loc, *, key: bool = False) -> bool:
+        return self._known(name, self.registry.names(), "tool", loc, key=key)
 
     def _pattern(self, pattern: object, loc: Loc) -> None:
-        for inside, message in faults(pattern):
-            self.fault((*loc, *inside), message)
+        self.found += pattern_findings(self.case, pattern, loc)
 
-    def _expect_branches(self, value: object) -> None:
-        for path, side in cast("Mapping[str, object]", value).items():
+    # --- the world -------------------------------------------------------------------------------
+
+    def _stub_name(self, name: str, loc: Loc) -> None:
+        if not is_path(name):
+            self._tool(name, loc, key=True)
+        elif self._task(name, loc, key=True) and self.declared.kinds[name] != "task":
+            kind = self.declared.kinds[name]
+            message = f"{name!r} is a {kind} and calls no tool that a stub could stand for"
+            self.fault(loc, message, key=True)
+
+    def _world(self) -> None:
+        model = self.case.model
+        names = [] if isinstance(model.real, bool) else model.real
+        for number, name in enumerate(names):
+            self._tool(name, ("real", number))
+        if model.now is not None and self._is_on_real_clock():
+            message = "tools with effects run for real, and so does the clock; `now` says nothing"
+            self.fault(("now",), message, key=True)
+
+    def _is_on_real_clock(self) -> bool:
+        return runs_on_real_clock(self.case.model.real, self.registry)
+
+    def _fixtures(self) -> None:
+        for number, name in enumerate(self.case.model.fixtures):
+            if "{{" not in name and (not name.isidentifier() or keyword.iskeyword(name)):
+                self.fault(("fixtures", number), f"{name!r} is no name of a fixture")
+
+    def _mark(self, mark: object, loc: Loc) -> None:
+        """A mark's name or `{name: arguments}`, as one of the three forms that pytest takes."""
+        name, arguments = (mark, None) if isinstance(mark, str) else _only_item(mark)
+        if not name.isidentifier() or name == "parametrize":
+            hint = "; use `params`" if name == "parametrize" else ""
+            self.fault(loc, f"{name!r} is no mark that a case can carry{hint}", key=True)
+            return
+        if isinstance(mark, str):
+            return
+        place = (*loc, name)
+        known = MARKS.get(name)
+        if arguments is None:
+            self.fault(place, f"{name!r} has no arguments here; write the name alone")
+        elif isinstance(arguments, Mapping):
+            for key in arguments if known is not None else ():
+                self._known(key, known or (), f"argument of {name!r}", (*place, key), key=True)
+        elif name in CONDITIONAL:
+            form = f"{{{name}: {{reason: …}}}}"
+            self.fault(place, f"{name!r} takes its arguments by name, as in {form}")
+
+    # --- expectations ----------------------------------------------------------------------------
+
+    def _status(self) -> None:
+        expect = self.case.model.expect
+        if expect.status == "success" and expect.error is not None:
+            loc: Loc = ("expect", "error")
+            self.fault(
+                loc, "an error is expected of a run whose status is to be 'success'", key=True
+            )
+
+    def _branches(self) -> None:
+        for path, side in self.case.model.expect.branches.items():
             loc: Loc = ("expect", "branches", path)
-            if not self._task(path, loc):
+            if not self._task(path, loc, key=True):
                 continue
-            kind = self.plan.scope.by_id[path].kind
+            kind = self.declared.kinds[path]
             if kind != "condition":
                 self.fault(loc, f"{path!r} is a {kind} and chooses no branch", key=True)
-            elif side not in ("if_true", "if_false", None):
-                message = f"{side!r} is not allowed here; allowed: 'if_true', 'if_false', null"
-                near = did_you_mean(str(side), ("if_true", "if_false"))
-                self.fault(loc, f"{message}{near}")
+            elif side is not None and side not in SIDES and "{{" not in str(side):
+                near = did_you_mean(str(side), SIDES)
+                allowed = "'if_true', 'if_false', null"
+                given = repr(side) if isinstance(side, str) else shown(side)
+                self.fault(loc, f"{given} is not allowed here; allowed: {allowed}{near}")
 
-    def _expect_tasks(self, value: object) -> None:
-        for path, wanted in cast("Mapping[str, object]", value).items():
-            self._task(path, ("expect", "tasks", path))
-            if isinstance(wanted, Mapping):
-                for field in ("attempts", "reason"):
-                    self._pattern(wanted.get(field), ("expect", "tasks", path, field))
-                stand_in = wanted.get("replaced_by")
-                if isinstance(stand_in, str):
-                    self._task(stand_in, ("expect", "tasks", path, "replaced_by"))
+    def _tasks(self) -> None:
+        for path, wanted in self.case.model.expect.tasks.items():
+            loc: Loc = ("expect", "tasks", path)
+            self._task(path, loc, key=True)
+            self._task_end(wanted, loc)
 
-    def _expect_calls(self, value: object) -> None:
-        for name, wanted in cast("Mapping[str, object]", value).items():
+    def _task_end(self, wanted: ExpectedTask, loc: Loc) -> None:
+        for field in ("attempts", "reason", "replaced_by"):
+            self._pattern(getattr(wanted, field), (*loc, field))
+        stand_in = wanted.replaced_by
+        if stand_in is not None and not isinstance(stand_in, Mapping):
+            self._task(stand_in, (*loc, "replaced_by"))
+
+    def _calls(self) -> None:
+        for name, wanted in self.case.model.expect.calls.items():
             loc: Loc = ("expect", "calls", name)
             if " " in name:
-                known = list(self.case.model.http)
-                self._known(name, known, "request (none of `http`)", loc, key=True)
+                self._request(name, wanted, loc)
             elif is_path(name):
-                self._task(name, loc)
+                self._task(name, loc, key=True)
             else:
-                self._known(name, self.registry.names(), "tool", loc, key=True)
-            if not isinstance(wanted, int | list | Mapping) or isinstance(wanted, bool):
-                self.fault(loc, "expected a number of calls, or a list of {args, kwargs}")
+                self._tool(name, loc, key=True)
+            if isinstance(wanted, list):
+                for number, element in enumerate(wanted):
+                    self._call(element, (*loc, number))
+            elif not _is_count(wanted) and "{{" not in str(wanted):
+                self.fault(
+                    loc, "expected a number of calls, a matcher, or a list of {args, kwargs}"
+                )
             self._pattern(wanted, loc)
-            for number, element in enumerate(wanted if isinstance(wanted, list) else ()):
-                self._call_pattern(element, (*loc, number))
 
-    def _call_pattern(self, element: object, loc: Loc) -> None:
+    def _request(self, name: str, wanted: object, loc: Loc) -> None:
+        known = self._known(name, [*self.case.model.http], "request", loc, key=True)
+        if known and isinstance(wanted, list):
+            hint = "what they hold can be told apart by `when` in `http`"
+            self.fault(loc, f"requests are counted, so a number is expected; {hint}")
+
+    def _call(self, element: object, loc: Loc) -> None:
         if not isinstance(element, Mapping):
-            self.fault(loc, "expected a mapping with args, kwargs or both")
+            self.fault(loc, "expected a mapping with args, kwargs or both, or a matcher")
             return
-        for key in element:
-            if not key.startswith("$"):
-                self._known(key, ("args", "kwargs"), "key", (*loc, key), key=True)
+        for key in element if word_of(element) is None else ():
+            if self._known(key, ("args", "kwargs"), "key", (*loc, key), key=True):
+                kind = {"args": list, "kwargs": dict}[key]
+                value = element[key]
+                is_use = isinstance(value, Mapping) and word_of(value) is not None
+                if not isinstance(value, kind) and not is_use and "{{" not in str(value):
+                    what = "a list" if kind is list else "a mapping"
+                    self.fault((*loc, key), f"expected {what} of arguments, or a matcher")
 
-    def _expect_results(self, value: object) -> None:
-        known = [node.result_key for node in self.plan.scope.nodes if node.result_key]
-        for key, pattern in cast("Mapping[str, object]", value).items():
+    def _results(self) -> None:
+        for key, pattern in self.case.model.expect.results.items():
             loc: Loc = ("expect", "results", key)
-            self._known(key, known, "result", loc, key=True)
+            self._known(key, self.declared.results, "result", loc, key=True)
             self._pattern(pattern, loc)
 
-    def _pattern_of(self, word: str, value: object) -> None:
-        self._pattern(value, ("expect", word))
+    def _memory(self) -> None:
+        for key, pattern in self.case.model.expect.memory.items():
+            self._pattern(pattern, ("expect", "memory", key))
 
-    def _expect_error(self, value: object) -> None:
-        spec = value if isinstance(value, Mapping) else {"type": value}
-        place: Loc = ("expect", "error")
-        name = spec.get("type")
-        if isinstance(name, str):
-            self._exception(name, (*place, "type") if isinstance(value, Mapping) else place)
-        self._pattern(spec.get("message"), (*place, "message"))
-        if isinstance(spec.get("task"), str):
-            self._task(str(spec["task"]), (*place, "task"))
+    def _error(self) -> None:
+        expected = self.case.model.expect.error
+        assert expected is not None
+        data = self.case.data["expect"]
+        is_short = isinstance(data, Mapping) and not isinstance(data["error"], Mapping)
+        for field in ("type", "message", "task"):
+            value = getattr(expected, field)
+            loc: Loc = ("expect", "error") if is_short else ("expect", "error", field)
+            self._pattern(value, loc)
+            if value is None or isinstance(value, Mapping) or "{{" in str(value):
+                continue
+            if field == "type":
+                self._fault_name(str(value), loc)
+            elif field == "task":
+                self._task(value, loc)
 
-    def _expect_order(self, value: object) -> None:
-        for number, text in enumerate(cast("list[str]", value)):
+    def _fault_name(self, name: str, loc: Loc) -> None:
+        try:
+            check_fault(name, self.registry)
+        except HighwayError as error:
+            self.fault(loc, str(error))
+
+    def _output(self) -> None:
+        self._pattern(self.case.model.expect.output, ("expect", "output"))
+
+    def _duration(self) -> None:
+        self._pattern(self.case.model.expect.duration, ("expect", "duration"))
+
+    def _usage(self) -> None:
+        usage = self.case.model.expect.usage
+        for field in ("cost", "tokens", "tool_calls"):
+            self._pattern(getattr(usage, field), ("expect", "usage", field))
+
+    def _order(self) -> None:
+        for number, text in enumerate(self.case.model.expect.order):
             loc: Loc = ("expect", "order", number)
             names = [each.strip() for each in text.split("<")]
             if len(names) < 2 or not all(names):
                 self.fault(loc, f"{text!r} is no order; write 'a < b'")
                 continue
             for name in names:
-                self._known(name, list(self.plan.scope.by_id), "task", loc)
+                self._task(name, loc)
+            if len(set(names)) < len(names):
+                self.fault(loc, f"{text!r} puts a task before itself")
+
+    def _transcript(self) -> None:
+        expected = self.case.model.expect.transcript
+        assert expected is not None
+        if not isinstance(expected.lines, list):
+            return
+        loc: Loc = ("expect", "transcript")
+        written = self.case.data["expect"]
+        found = written.get("transcript") if isinstance(written, Mapping) else None
+        if isinstance(found, Mapping):
+            loc, found = (*loc, "lines"), found.get("lines")
+        for number, message in line_faults(expected.lines, expected.match):
+            place = (*loc, number) if isinstance(found, list) else loc
+            self.fault(place, f"line {number + 1}: {message}")
 
 
-EXPECT_CHECKS: dict[str, Callable[[_Checker, object], None]] = {
-    "error": _Checker._expect_error,
-    "branches": _Checker._expect_branches,
-    "tasks": _Checker._expect_tasks,
-    "calls": _Checker._expect_calls,
-    "results": _Checker._expect_results,
-    "memory": lambda checker, value: checker._pattern_of("memory", value),
-    "output": lambda checker, value: checker._pattern_of("output", value),
-    "usage": lambda checker, value: checker._pattern_of("usage", value),
-    "order": _Checker._expect_order,
+def _only_item(mark: object) -> tuple[str, object]:
+    assert isinstance(mark, Mapping)
+    ((name, arguments),) = mark.items()
+    return name, arguments
+
+
+def _is_count(wanted: object) -> bool:
+    """A number of calls, or a matcher of one."""
+    if isinstance(wanted, Mapping):
+        return word_of(wanted) is not None
+    return isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0
+
+
+EXPECT_CHECKS: Final[Mapping[str, Callable[[_Checker], None]]] = {
+    "status": _Checker._status,
+    "error": _Checker._error,
+    "branches": _Checker._branches,
+    "tasks": _Checker._tasks,
+    "calls": _Checker._calls,
+    "results": _Checker._results,
+    "memory": _Checker._memory,
+    "output": _Checker._output,
+    "usage": _Checker._usage,
+    "duration": _Checker._duration,
+    "order": _Checker._order,
+    "transcript": _Checker._transcript,
 }
-
-
-def _builtin_names() -> list[str]:
-    return [
-        name
-        for name, value in vars(builtins).items()
-        if isinstance(value, type) and issubclass(value, Exception)
-    ]

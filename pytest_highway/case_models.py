@@ -2,54 +2,77 @@
 
 A case is validated after its `params` templates have been rendered, so that a template may stand
 where a number is wanted. `fixtures` templates are rendered when the case runs; see `cases`.
+
+Three kinds of values stand in a case: *words* of a closed list (a state, a level), *patterns*
+(plain data with matchers, see `matchers`) and *answers* (data that a stub gives, with templates of
+its own). The models know the first and let the other two pass. An expectation that expects nothing
+is an error everywhere: what cannot fail is a hole in a gate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, model_validator
 
+from pytest_highway.clock import parse_duration
 from pytest_highway.errors import did_you_mean, listed
+from pytest_highway.json_body import ABSENT
 from pytest_highway.lines import split_lines
+from pytest_highway.matchers import shown
 from pytest_highway.models import Cost, Data, Duration, Environment, Strict
+from pytest_highway.values import as_text
 
 __all__ = [
-    "ANSWER_WORDS",
+    "SIDES",
+    "STATUSES",
+    "TASK_STATES",
     "Cancel",
     "CaseModel",
     "Expect",
     "ExpectedError",
     "ExpectedTask",
+    "HttpEntry",
     "HttpReply",
+    "HttpWhen",
     "StubEntry",
     "TestFile",
     "TranscriptModel",
+    "Usage",
     "UsageModel",
+    "When",
+    "check_word",
 ]
 
 STATUSES = ("success", "failed", "cancelled")
 TASK_STATES = ("success", "failed", "timed_out", "skipped", "upstream_failed", "cancelled")
-LOG_LEVELS = ("debug", "info", "warning", "error")
+SIDES = ("if_true", "if_false")
+LEVELS = ("log", "tasks", "engine")
+MODES = ("exact", "subset", "contains", "unordered")
 
-# Each stub says exactly one of these; stdout and stderr go with `exit`.
-ANSWER_WORDS = ("return", "raise", "call", "exit")
+
+# --- values of several forms ---------------------------------------------------------------------
 
 
-def _word(words: tuple[str, ...], value: object) -> str:
+def check_word(words: tuple[str, ...], value: object) -> str:
+    """The value, if it is one of the words; else `ValueError` that lists them."""
     if isinstance(value, str) and value in words:
         return value
     near = did_you_mean(value, words) if isinstance(value, str) else ""
-    raise ValueError(f"{value!r} is not allowed here; allowed: {listed(words)}{near}")
+    given = repr(value) if isinstance(value, str) else shown(value)
+    raise ValueError(f"{given} is not allowed here; allowed: {listed(words)}{near}")
 
 
-def _status(value: object) -> str:
-    return _word(STATUSES, value)
+def _one_of(words: tuple[str, ...]) -> PlainValidator:
+    return PlainValidator(lambda value: check_word(words, value))
 
 
-def _task_state(value: object) -> str:
-    return _word(TASK_STATES, value)
+def _given(value: object) -> object:
+    if value is None or value == {} or value == []:
+        raise ValueError("expects nothing, so it tests nothing; say what is expected, or remove it")
+    return value
 
 
 def _instant(value: object) -> datetime:
@@ -62,8 +85,11 @@ def _instant(value: object) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _times(value: object) -> object:
-    if value == "any" or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+def _times(value: object) -> int | None:
+    """How often an entry answers; None for any number of times."""
+    if value == "any":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise ValueError(f"{value!r} is no number of answers; allowed: a number from 1, or 'any'")
 
@@ -72,19 +98,20 @@ def _raise(value: object) -> dict[str, str]:
     if isinstance(value, str):
         return {value: ""}
     if isinstance(value, dict) and len(value) == 1:
-        (name, message), *_ = value.items()
-        return {name: "" if message is None else str(message)}
+        ((name, message),) = value.items()
+        if not isinstance(message, dict | list):
+            return {name: "" if message is None else as_text(message)}
     raise ValueError("expected an exception's name, or a mapping {Name: message}")
 
 
-def _log(value: object) -> list[dict[str, str]]:
-    entries = value if isinstance(value, list) else [value]
-    for each in entries:
-        if not isinstance(each, dict) or not all(isinstance(text, str) for text in each.values()):
-            raise ValueError("expected {level: text} or a list of such mappings")
-        for level in each:
-            _word(LOG_LEVELS, level)
-    return entries
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _reply(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError("expected a mapping with status, json, text or headers")
+    return value
 
 
 def _transcript(value: object) -> object:
@@ -107,9 +134,42 @@ def _task(value: object) -> object:
     return value if isinstance(value, dict) else {"status": value}
 
 
+def _seconds(pattern: object) -> object:
+    """A pattern over durations as one over seconds."""
+    if isinstance(pattern, dict):
+        return {key: each if key == "$any" else _seconds(each) for key, each in pattern.items()}
+    return parse_duration(pattern)
+
+
+def _real(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise ValueError("expected true, or a list of tools")
+
+
+def _mark(value: object) -> object:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        return value
+    raise ValueError("expected a mark's name, or a mapping {name: arguments}")
+
+
+def _once(names: list[str]) -> list[str]:
+    """Defaults and a case may both request a fixture, which makes one."""
+    return list(dict.fromkeys(names))
+
+
 Pattern = Annotated[object, PlainValidator(lambda value: value)]
 Instant = Annotated[datetime, PlainValidator(_instant)]
-ABSENT = object()
+Times = Annotated[int | None, PlainValidator(_times)]
+Raise = Annotated[dict[str, str] | None, BeforeValidator(_raise)]
+Given = BeforeValidator(_given)
+
+
+# --- stubs ---------------------------------------------------------------------------------------
 
 
 class Usage(Strict):
@@ -120,7 +180,7 @@ class Usage(Strict):
 
 
 class When(Strict):
-    """Which calls an entry answers."""
+    """Which calls an entry answers; each a pattern."""
 
     args: Pattern = None
     kwargs: Pattern = None
@@ -129,17 +189,25 @@ class When(Strict):
 class StubEntry(Strict):
     """One entry of a script: when it answers, how often, and what."""
 
-    when: When | None = None
-    times: Annotated[object, PlainValidator(_times)] = None
+    when: Annotated[When | None, Given] = None
+    times: Times = 1
     answer: Pattern = Field(None, alias="return")
-    error: Annotated[dict[str, str] | None, BeforeValidator(_raise)] = Field(None, alias="raise")
+    error: Raise = Field(None, alias="raise")
     call: Literal["real"] | None = None
     exit: int | None = None
     stdout: str = ""
     stderr: str = ""
     after: Duration = 0.0
     usage: Usage | None = None
-    log: Annotated[list[dict[str, str]], PlainValidator(_log)] = []
+    log: Annotated[list[dict[str, str]], BeforeValidator(_as_list)] = Field([])
+
+
+class HttpWhen(Strict):
+    """Which requests an entry answers; each a pattern, of the headers only what is named."""
+
+    json_body: Pattern = Field(ABSENT, alias="json")
+    text: Pattern = None
+    headers: Data = Field({})
 
 
 class HttpReply(Strict):
@@ -148,17 +216,83 @@ class HttpReply(Strict):
     status: Annotated[int, Field(ge=100, le=599)] = 200
     json_body: Pattern = Field(ABSENT, alias="json")
     text: str | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field({})
+
+    @model_validator(mode="after")
+    def _one_body(self) -> HttpReply:
+        if self.json_body is not ABSENT and self.text is not None:
+            raise ValueError("an answer has a json or a text, not both")
+        return self
 
 
 class HttpEntry(Strict):
     """One entry of an HTTP script."""
 
-    when: Pattern = None
-    times: Annotated[object, PlainValidator(_times)] = None
-    answer: HttpReply | None = Field(None, alias="return")
-    error: Annotated[dict[str, str] | None, BeforeValidator(_raise)] = Field(None, alias="raise")
+    when: Annotated[HttpWhen | None, Given] = None
+    times: Times = 1
+    answer: Annotated[HttpReply | None, BeforeValidator(_reply)] = Field(None, alias="return")
+    error: Raise = Field(None, alias="raise")
     after: Duration = 0.0
+
+
+Stubs = dict[str, Annotated[list[StubEntry], Field(min_length=1), BeforeValidator(_as_list)]]
+HttpStubs = dict[str, Annotated[list[HttpEntry], Field(min_length=1), BeforeValidator(_as_list)]]
+
+
+# --- expectations --------------------------------------------------------------------------------
+
+
+class ExpectedError(Strict):
+    """What is expected of the run's error; each a pattern."""
+
+    type: Pattern = None
+    message: Pattern = None
+    task: Pattern = None
+
+
+class ExpectedTask(Strict):
+    """What is expected of one task's end."""
+
+    status: Annotated[str | None, _one_of(TASK_STATES)] = None
+    attempts: Pattern = None
+    reason: Pattern = None
+    replaced_by: Pattern = None
+
+
+class UsageModel(Strict):
+    """What is expected of the run's usage; each a number or a matcher."""
+
+    cost: Pattern = None
+    tokens: Pattern = None
+    tool_calls: Pattern = None
+
+
+class TranscriptModel(Strict):
+    """The expected transcript: which level, how lines are matched, and the lines."""
+
+    level: Annotated[Literal["log", "tasks", "engine"], _one_of(LEVELS)] = "tasks"
+    match: Annotated[Literal["exact", "subset", "contains", "unordered"], _one_of(MODES)] = "exact"
+    lines: Annotated[object, PlainValidator(_lines)]
+
+
+class Expect(Strict):
+    """What a case holds the run against; every key is optional, one at least is needed."""
+
+    status: Annotated[str | None, _one_of(STATUSES)] = None
+    error: Annotated[ExpectedError | None, BeforeValidator(_error), Given] = None
+    branches: Annotated[Data, Given] = Field({})
+    tasks: Annotated[
+        dict[str, Annotated[ExpectedTask, BeforeValidator(_task), Given]],
+        Given,
+    ] = Field({})
+    calls: Annotated[Data, Given] = Field({})
+    results: Annotated[Data, Given] = Field({})
+    memory: Annotated[Data, Given] = Field({})
+    output: Pattern = None
+    usage: Annotated[UsageModel | None, Given] = None
+    duration: Annotated[object, PlainValidator(_seconds)] = None
+    order: Annotated[list[str], Given] = Field([])
+    transcript: Annotated[TranscriptModel | None, BeforeValidator(_transcript), Given] = None
 
 
 class OutsideEvent(Strict):
@@ -181,70 +315,20 @@ class Cancel(Strict):
     at: Duration
 
 
-class ExpectedError(Strict):
-    """What is expected of the run's error."""
-
-    type: str | None = None
-    message: Pattern = None
-    task: str | None = None
-
-
-class ExpectedTask(Strict):
-    """What is expected of one task's end."""
-
-    status: Annotated[str, PlainValidator(_task_state)] | None = None
-    attempts: Pattern = None
-    reason: Pattern = None
-    replaced_by: str | None = None
-
-
-class UsageModel(Strict):
-    """What is expected of the run's usage; each a number or a matcher."""
-
-    cost: Pattern = None
-    tokens: Pattern = None
-    tool_calls: Pattern = None
-
-
-class TranscriptModel(Strict):
-    """The expected transcript: which level, how lines are matched, and the lines."""
-
-    level: Literal["log", "tasks", "engine"] = "tasks"
-    match: Literal["exact", "subset", "contains", "unordered"] = "exact"
-    lines: Annotated[object, PlainValidator(_lines)]
-
-
-class Expect(Strict):
-    """What a case holds the run against; every key is optional, one at least is needed."""
-
-    status: Annotated[str, PlainValidator(_status)] | None = None
-    error: Annotated[ExpectedError, BeforeValidator(_error)] | None = None
-    branches: Data = {}
-    tasks: dict[str, Annotated[ExpectedTask, BeforeValidator(_task)]] = {}
-    calls: Data = {}
-    results: Data = {}
-    memory: Data = {}
-    output: Pattern = None
-    usage: UsageModel | None = None
-    duration: Pattern = None
-    order: list[str] = []
-    transcript: Annotated[TranscriptModel, BeforeValidator(_transcript)] | None = None
-
-
 class CaseModel(Strict):
     """One case, with the params of its id rendered."""
 
     description: str = ""
-    variables: Data = {}
-    env: Environment = {}
-    marks: list[str | Data] = []
-    fixtures: list[str] = []
-    params: dict[str, Data] = {}
-    stubs: Data = {}
-    http: Data = {}
-    real: Literal[True] | list[str] = []
-    events: list[OutsideEvent] = []
-    locks: dict[str, BusyLock] = {}
+    variables: Data = Field({})
+    env: Environment = Field({})
+    marks: list[Annotated[str | Mapping[str, object], PlainValidator(_mark)]] = Field([])
+    fixtures: Annotated[list[str], AfterValidator(_once)] = Field([])
+    params: dict[str, Data] = Field({})
+    stubs: Stubs = Field({})
+    http: HttpStubs = Field({})
+    real: Annotated[bool | list[str], PlainValidator(_real)] = False
+    events: list[OutsideEvent] = Field([])
+    locks: dict[str, BusyLock] = Field({})
     cancel: Cancel | None = None
     now: Instant | None = None
     expect: Expect
@@ -258,4 +342,4 @@ class TestFile(Strict):
     workflow: str
     tests: dict[str, object] = Field(min_length=1)
     test_defaults: object = None
-    metadata: Data = {}
+    metadata: Data = Field({})

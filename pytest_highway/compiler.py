@@ -78,6 +78,9 @@ class _Compiler:
     def compile(self) -> Plan:
         workflow = self.workflow
         self._tool_policies()
+        if workflow.defaults.on_failure is not None and workflow.defaults.on_failure.fallback:
+            loc = ("defaults", "on_failure", "fallback")
+            self.fault(loc, "a fallback serves one task, so it is no default")
         for name, model in workflow.tasks.items():
             self._claim(name, model, ("tasks", name), inside=None)
         draft = Draft(Scope(), workflow.start_task)
@@ -172,6 +175,10 @@ class _Compiler:
         if timeout is None and model.timeout_policy is not None:
             timeout = model.timeout_policy.timeout
         if isinstance(model, Task):
+            for word in ("retry", "timeout"):
+                if {word, f"{word}_policy"} <= model.model_fields_set:
+                    message = f"{word!r} and '{word}_policy' mean the same; give one of them"
+                    self.fault((*node.loc, f"{word}_policy"), message, key=True)
             own = model.retry_policy if model.retry is None else model.retry
             node.retry = defaults.retry if own is None else own
             timeout = defaults.timeout if timeout is None else timeout

@@ -414,5 +414,5 @@ class _Builder:
         if not self.root:
             what = "holds only comments" if self.text.strip() else "is empty"
             self._report(0, f"the file {what}")
-        elif self.root[0] is None and not plain_text(self.text, self.places.index(0), None):
+        elif self.root[0] is None and plain_text(self.text, self.places.index(0), None) == "":
             self._report(self.places.index(0), "the document is empty")

@@ -440,7 +440,7 @@ class Engine:
             # Whoever waits for this task waits for the fallback; see `_settle_replaced`.
             self._arrive(run, node.fallback)
         else:
-            if node.fallback is not None:
+            if node.fallback is not None and end.status != "cancelled":
                 self._drop_fallback(run, node, end)
             self._settle(run, node, kind, killers)
             self._follow(run, node)
@@ -537,6 +537,7 @@ class Engine:
         if not self.stopped:
             self.stopped = status
             self._cancel_scope(self.root, reason)
+            self._calls.fill()  # A `finally` task may have waited behind the cancelled calls.
 
     def _cancel_scope(self, run: ScopeRun, reason: str) -> None:
         # First of all nothing of it waits any more: a slot that is given back goes elsewhere.
@@ -545,7 +546,7 @@ class Engine:
                 self._calls.withdraw(frame, frame.pending)
                 frame.pending = None
         for node in run.scope.nodes:
-            if node.is_finally or run.ends[node.index] is not None:
+            if cleans_up(run, node) or run.ends[node.index] is not None:
                 continue
             frame = run.frames.get(node.index)
             if frame is None:
@@ -588,7 +589,8 @@ class Engine:
             try:
                 output = self._output()
             except EVALUATION_FAULTS as error:
-                status, fault = "failed", Fault("ExpressionError", f"output: {error}")
+                fault = Fault(type(error).__name__, f"output: {told(self.root, error)}")
+                status = "failed"
         elif status == "cancelled" and self._failed_finally():
             status = "failed"
         if status == "failed" and fault is None:
@@ -629,10 +631,16 @@ EFFECTS: dict[type[Effect], Callable[..., bool]] = {
 }
 
 
+def cleans_up(run: ScopeRun, node: Node) -> bool:
+    """Whether a stop leaves it alone: a `finally` task, or what stands in for one."""
+    served = node if node.fallback_for is None else run.scope.nodes[node.fallback_for]
+    return served.is_finally
+
+
 def running(run: ScopeRun) -> Iterator[ExecutionFrame]:
     """The open tasks of a scope that a stop concerns, those of its iterations included."""
     for index, frame in run.frames.items():
-        if not run.scope.nodes[index].is_finally:
+        if not cleans_up(run, run.scope.nodes[index]):
             yield frame
             for child in frame.children.values():
                 yield from running(child)

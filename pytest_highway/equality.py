@@ -49,6 +49,7 @@ NUMBERS = frozenset({"int", "float"})
 
 SHOWN = 200
 SHOWN_DEPTH = 40
+# Records in a list are told apart by their members; what lies deeper is left to `equal`.
 BUCKET_DEPTH = 3
 
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
@@ -66,9 +67,11 @@ MISSING: Final = Missing.MISSING
 
 
 def kind_of(value: object) -> str:
+    """`null bool int float str list map`, or the class of a foreign object, as in `date object`."""
     exact = KINDS.get(type(value))
     if exact is not None:
         return exact
+    # Not first, since it is slow: enumerations and the like, which are what their base is.
     for base, kind in KINDS.items():
         if isinstance(value, base):
             return kind
@@ -84,9 +87,11 @@ def number_of(value: object) -> int | Decimal:
 
 
 def equal(pattern: object, value: object) -> bool:
+    """Whether two scalars (or foreign objects) equal each other; lists and maps are not for it."""
     kind, other = kind_of(pattern), kind_of(value)
     if kind in NUMBERS and other in NUMBERS:
-        if pattern != pattern or value != value:  # NaN
+        # NaN, which no two decimals would be compared with either.
+        if pattern != pattern or value != value:
             return pattern != pattern and value != value
         return number_of(pattern) == number_of(value)
     return kind == other and bool(pattern == value)
@@ -120,6 +125,7 @@ def shown(value: object, limit: int = SHOWN) -> str:
     return "".join(parts)
 
 
+# Not `json.dumps`: it would write all of a value of which a line is shown, and fails on cycles.
 def _parts(value: object, limit: int, depth: int) -> Iterator[str]:
     if depth > SHOWN_DEPTH:
         yield "..."
@@ -156,6 +162,7 @@ def _scalar(value: object, limit: int) -> str:
         return MISSING.value
     if isinstance(value, Decimal):
         return str(value)
+    # An address differs from run to run, and so would the message.
     return " ".join(ADDRESS.sub("", FOREIGN.repr(value)).split())
 
 

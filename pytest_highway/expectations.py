@@ -1,31 +1,42 @@
 """Holding a run against what its case expects: one function for each word of `expect`.
 
 Each takes what is written under its word and the run's result, and yields a `Failure` for each
-difference: where in the case it stands, what was expected and what came, and for goldens what to
-write there instead. All words are checked, in the order of the file.
+difference: where in the case it stands, what was expected and what came, and what an update would
+write there instead. All words are checked; failures come in the order of the file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
-from pytest_highway.case_models import Expect, ExpectedError, ExpectedTask, TranscriptModel, UsageModel
+from pytest_highway.case_models import (
+    Expect,
+    ExpectedError,
+    ExpectedTask,
+    TranscriptModel,
+    UsageModel,
+)
 from pytest_highway.cases import Case
-from pytest_highway.clock import parse_duration, shown_duration
+from pytest_highway.clock import shown_duration
 from pytest_highway.errors import listed
-from pytest_highway.events import ToolCalled
+from pytest_highway.events import HttpRequested, ToolCalled
 from pytest_highway.lines import LineDifference, compare_lines, split_lines, update_lines
-from pytest_highway.matchers import MISSING, mismatches, shown
+from pytest_highway.matchers import MISSING, escaped, matches, mismatches, shown
+from pytest_highway.patterns import word_of
 from pytest_highway.plan import Loc
+from pytest_highway.repatterning import is_structural, updated_pattern
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
-__all__ = ["Checked", "Failure", "check_expectations"]
+__all__ = ["NOTHING", "Checked", "Failure", "check_expectations"]
 
 # Stands for "no replacement is known" where null is a value.
 NOTHING = MISSING
+# Calls that are listed below a failure about their number.
+SHOWN_CALLS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,8 @@ class Failure:
     """One expectation that does not hold.
 
     `loc` is its place in the case; `detail` or `difference` is what is shown below the first line;
-    `update` what an update would write at `loc` (`golden`: into the golden file instead).
+    `update` what an update would write at `target`, which is `loc` when it is empty (`golden`: into
+    the golden file instead).
     """
 
     loc: Loc
@@ -42,6 +54,12 @@ class Failure:
     update: object = NOTHING
     golden: bool = False
     difference: LineDifference | None = None
+    target: Loc = ()
+
+    @property
+    def edited(self) -> Loc:
+        """The place in the case that an update would rewrite."""
+        return self.target or self.loc
 
     def shown(self, limit: int | None) -> str:
         """What stands below the first line; a diff has at most `limit` lines."""
@@ -61,26 +79,35 @@ class Checked:
 def check_expectations(checked: Checked) -> list[Failure]:
     """Every failing expectation of a case, in file order."""
     expect = checked.case.model.expect
-    written = cast("Mapping[str, object]", checked.case.data["expect"])
     failures = list(_implied_status(checked, expect))
-    for word in written:
-        if word in CHECKS and not word.startswith("x-"):
+    for word in _written(checked):
+        if word in CHECKS:
             failures += CHECKS[word](checked, expect)
+    if len(failures) > 1:
+        origin = checked.case.origin
+        failures.sort(key=lambda each: origin.document.position(origin.place(each.loc)))
     return failures
+
+
+def _written(checked: Checked) -> Mapping[str, object]:
+    """What stands under `expect`."""
+    return cast("Mapping[str, object]", checked.case.data["expect"])
+
+
+# --- the run -------------------------------------------------------------------------------------
 
 
 def _implied_status(checked: Checked, expect: Expect) -> Iterator[Failure]:
     if expect.status is None:
         wanted = "success" if expect.error is None else "failed"
-        yield from _compare_status(checked, wanted, ("expect",), " (implied)")
+        yield from _compare_status(checked, wanted, " (implied)")
 
 
 def _check_status(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    if expect.status is not None:
-        yield from _compare_status(checked, expect.status, ("expect", "status"), "")
+    yield from _compare_status(checked, cast("str", expect.status), "")
 
 
-def _compare_status(checked: Checked, wanted: str, loc: Loc, how: str) -> Iterator[Failure]:
+def _compare_status(checked: Checked, wanted: str, how: str) -> Iterator[Failure]:
     result = checked.result
     if result.status != wanted:
         why = ""
@@ -89,54 +116,92 @@ def _compare_status(checked: Checked, wanted: str, loc: Loc, how: str) -> Iterat
             why = f" ({where}{result.error})"
         message = f"expected status {wanted!r}{how}, got {result.status!r}{why}"
         # An implied status stands nowhere, so nothing can be written there.
-        yield Failure(loc, message, update=NOTHING if how else result.status)
+        update = NOTHING if how else result.status
+        yield Failure(("expect", "status"), message, update=update)
 
 
 def _check_error(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    wanted = cast(ExpectedError, expect.error)
+    wanted = cast("ExpectedError", expect.error)
     fault = checked.result.error
+    whole: Loc = ("expect", "error")
     if fault is None:
-        yield Failure(("expect", "error"), f"expected an error, but the run ended {checked.result.status!r}")
+        status = checked.result.status
+        yield Failure(whole, f"error: expected one, but the run ended {status!r} without")
         return
-    actual: dict[str, object] = fault._asdict()
+    # `error: KeyError` is short for its type; the place is then the whole.
+    is_short = not isinstance(_written(checked)["error"], Mapping)
     for field in ("type", "message", "task"):
         if field not in wanted.model_fields_set:
             continue
         pattern = getattr(wanted, field)
-        if field == "type":
-            pattern = str(pattern).rpartition(":")[2]
-        yield from _compare(pattern, actual[field], _error_loc(checked, field), "error")
+        if field == "type" and isinstance(pattern, str):
+            pattern = pattern.rpartition(":")[2]
+        loc = whole if is_short else (*whole, field)
+        for failure in _compare(pattern, getattr(fault, field), loc, f"error.{field}"):
+            detail = f"the run's error: {f'{fault.task}: ' if fault.task else ''}{fault}"
+            yield _explained(failure, detail=detail)
 
 
-def _error_loc(checked: Checked, field: str) -> Loc:
-    """`error: KeyError` is short for its type; the place is then the whole."""
-    expect = cast("Mapping[str, object]", checked.case.data["expect"])
-    whole: Loc = ("expect", "error")
-    return (*whole, field) if isinstance(expect["error"], Mapping) else whole
+def _explained(failure: Failure, *, why: str = "", detail: str = "") -> Failure:
+    """The failure with more to read."""
+    return Failure(
+        failure.loc,
+        f"{failure.message}{why}",
+        detail or failure.detail,
+        failure.update,
+        target=failure.target,
+    )
 
 
-def _compare(pattern: object, actual: object, loc: Loc, what: str) -> Iterator[Failure]:
-    for each in mismatches(pattern, actual):
-        place = (*loc, *each.loc)
-        name = _shown_path(place[1:]) if len(place) > 2 else what
-        yield Failure(place, f"{name}: {each.message}", update=each.actual)
+def _check_output(checked: Checked, expect: Expect) -> Iterator[Failure]:
+    yield from _compare(expect.output, checked.result.output, ("expect", "output"), "output")
 
 
-def _shown_path(loc: Loc) -> str:
-    text = ""
-    for step in loc:
-        text += f"[{step}]" if isinstance(step, int) else (f".{step}" if text else str(step))
-    return text
+def _check_usage(checked: Checked, expect: Expect) -> Iterator[Failure]:
+    wanted = cast("UsageModel", expect.usage)
+    usage = checked.result.usage(checked.registry)
+    whole = usage.cost == usage.cost.to_integral_value()
+    cost = int(usage.cost) if whole else float(usage.cost)
+    actual = {"cost": cost, "tokens": usage.tokens, "tool_calls": usage.tool_calls}
+    for field, value in actual.items():
+        if field in wanted.model_fields_set:
+            loc: Loc = ("expect", "usage", field)
+            yield from _compare(getattr(wanted, field), value, loc, f"usage.{field}")
+
+
+def _check_duration(checked: Checked, expect: Expect) -> Iterator[Failure]:
+    actual = checked.result.duration
+    if not matches(expect.duration, actual):
+        wanted = _written(checked)["duration"]
+        message = f"duration: expected {shown(wanted)}, got {shown_duration(actual)}"
+        yield Failure(("expect", "duration"), message, update=shown_duration(actual))
+
+
+def _check_order(checked: Checked, expect: Expect) -> Iterator[Failure]:
+    result = checked.result
+    for number, text in enumerate(expect.order):
+        names = [each.strip() for each in text.split("<")]
+        loc: Loc = ("expect", "order", number)
+        for absent in dict.fromkeys(each for each in names if each not in result.starts):
+            end = result.ends.get(absent)
+            why = "" if end is None else f": {end.status} ({end.reason})"
+            yield Failure(loc, f"order: {absent!r} did not run{why}")
+        for before, after in pairwise(names):
+            both = before in result.starts and after in result.starts
+            if both and result.end_places[before] > result.starts[after]:
+                yield Failure(loc, f"order: {before!r} had not ended when {after!r} started")
+
+
+# --- tasks and calls -----------------------------------------------------------------------------
 
 
 def _check_branches(checked: Checked, expect: Expect) -> Iterator[Failure]:
     for path, wanted in expect.branches.items():
         actual = checked.result.branches.get(path)
-        if wanted == actual and type(wanted) is type(actual):
-            continue
-        loc: Loc = ("expect", "branches", path)
-        message = f"branches.{path}: expected {shown(wanted)}, got {shown(actual)}"
-        yield Failure(loc, message, _why_branch(checked, path), actual)
+        if wanted != actual:
+            loc: Loc = ("expect", "branches", path)
+            message = f"branches.{path}: expected {shown(wanted)}, got {shown(actual)}"
+            yield Failure(loc, message, _why_branch(checked, path), actual)
 
 
 def _why_branch(checked: Checked, path: str) -> str:
@@ -149,7 +214,7 @@ def _why_branch(checked: Checked, path: str) -> str:
 
 
 def _check_tasks(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    written = cast("Mapping[str, Mapping[str, object]]", checked.case.data["expect"])["tasks"]
+    written = cast("Mapping[str, object]", _written(checked)["tasks"])
     for path, wanted in expect.tasks.items():
         loc: Loc = ("expect", "tasks", path)
         end = checked.result.ends.get(path)
@@ -163,14 +228,14 @@ def _check_tasks(checked: Checked, expect: Expect) -> Iterator[Failure]:
             "reason": why,
             "replaced_by": checked.result.replaced.get(path),
         }
-        short = not isinstance(written[path], Mapping)
-        for field in sorted(wanted.model_fields_set, key=list(ExpectedTask.model_fields).index):
-            place = loc if short else (*loc, field)
-            for failure in _compare(getattr(wanted, field), actual[field], place, "tasks"):
+        is_short = not isinstance(written[path], Mapping)
+        for field in ExpectedTask.model_fields:
+            if field in wanted.model_fields_set:
+                place, name = ((), "") if is_short else ((field,), f".{field}")
                 reason = f" ({why})" if field == "status" and why else ""
-                yield Failure(
-                    failure.loc, failure.message + reason, update=failure.update
-                )
+                pattern = getattr(wanted, field)
+                for each in _compare(pattern, actual[field], (*loc, *place), f"tasks.{path}{name}"):
+                    yield _explained(each, why=reason)
 
 
 def _check_calls(checked: Checked, expect: Expect) -> Iterator[Failure]:
@@ -178,39 +243,53 @@ def _check_calls(checked: Checked, expect: Expect) -> Iterator[Failure]:
         loc: Loc = ("expect", "calls", name)
         found = _calls_of(checked.result, name)
         if isinstance(wanted, list):
-            patterns = [_call_pattern(each) for each in wanted]
-            actual = [{"args": call.args, "kwargs": call.kwargs} for call in found]
-            yield from _compare_calls(patterns, actual, loc)
-        else:
-            for each in mismatches(wanted, len(found)):
-                shown_calls = "\n".join(_shown_call(call) for call in found[:10])
-                message = f"calls.{name}: {each.message}"
-                yield Failure(loc, message, shown_calls, each.actual)
+            yield from _compare_calls(wanted, found, loc)
+            continue
+        for each in _compare(wanted, len(found), loc, f"calls.{name}"):
+            yield _explained(each, detail=_shown_calls(found))
 
 
 def _compare_calls(
-    patterns: Sequence[object], actual: Sequence[object], loc: Loc
+    patterns: Sequence[object], calls: Sequence[ToolCalled | HttpRequested], loc: Loc
 ) -> Iterator[Failure]:
+    """Call by call when there are as many as expected."""
+    name = f"calls.{loc[-1]}"
+    made = [call for call in calls if isinstance(call, ToolCalled)]
+    actual = [{"args": call.args, "kwargs": call.kwargs} for call in made]
     if len(patterns) != len(actual):
-        message = f"calls.{loc[-1]}: expected {len(patterns)} calls, got {len(actual)}"
-        yield Failure(loc, message, "\n".join(shown(each) for each in actual[:10]))
-    for number, (pattern, call) in enumerate(zip(patterns, actual, strict=False)):
-        yield from _compare(pattern, call, (*loc, number), "calls")
+        one = "call" if len(patterns) == 1 else "calls"
+        message = f"{name}: expected {len(patterns)} {one}, got {len(actual)}"
+        rows = [_written_call({}, each) for each in actual]
+        yield Failure(loc, message, _shown_calls(calls), rows)
+        return
+    for number, (pattern, call) in enumerate(zip(patterns, actual, strict=True)):
+        place: Loc = (*loc, number)
+        for each in _compare(_call_pattern(pattern), call, place, f"{name}[{number}]"):
+            if each.edited == place and isinstance(each.update, Mapping):
+                update = _written_call(pattern, each.update)
+                yield Failure(each.loc, each.message, update=update, target=place)
+            else:
+                yield each
 
 
 def _call_pattern(element: object) -> object:
     """A call without `args` or `kwargs` expects none of them; a matcher stays as it is."""
-    if isinstance(element, Mapping) and not any(key.startswith("$") for key in element):
+    if isinstance(element, Mapping) and word_of(element) is None:
         return {"args": [], "kwargs": {}, **element}
     return element
 
 
-def _calls_of(result: RunResult, name: str) -> list[ToolCalled]:
+def _written_call(element: object, update: Mapping[str, object]) -> dict[str, object]:
+    """A call as it is written: without what is empty and was not written before."""
+    named = element if isinstance(element, Mapping) else {}
+    rows = {key: each for key, each in update.items() if each or key in named}
+    return rows or {"args": []}
+
+
+def _calls_of(result: RunResult, name: str) -> Sequence[ToolCalled | HttpRequested]:
     """The calls counted under a tool, a path, a bare task id, or an HTTP request's key."""
     if " " in name:
-        return cast(
-            "list[ToolCalled]", [event for event in result.requests if event.key == name]
-        )
+        return [event for event in result.requests if event.key == name]
     return [
         call
         for call in result.calls
@@ -218,10 +297,21 @@ def _calls_of(result: RunResult, name: str) -> list[ToolCalled]:
     ]
 
 
-def _shown_call(call: ToolCalled) -> str:
-    if not isinstance(call, ToolCalled):
-        return str(call)
-    return f"{call.path}: {call.tool} {shown(call.args)}"
+def _shown_calls(calls: Sequence[ToolCalled | HttpRequested]) -> str:
+    lines = [_shown_call(call) for call in calls[:SHOWN_CALLS]]
+    rest = len(calls) - len(lines)
+    return "\n".join([*lines, *([f"and {rest} more"] if rest else [])])
+
+
+def _shown_call(call: ToolCalled | HttpRequested) -> str:
+    if isinstance(call, HttpRequested):
+        return f"{call.path}: {call.key}"
+    arguments = [shown(each) for each in call.args]
+    arguments += [f"{name}={shown(each)}" for name, each in call.kwargs.items()]
+    return f"{call.path}: {call.tool}({', '.join(arguments)})"
+
+
+# --- values --------------------------------------------------------------------------------------
 
 
 def _check_results(checked: Checked, expect: Expect) -> Iterator[Failure]:
@@ -245,52 +335,28 @@ def _named_values(
             yield from _compare(pattern, values[name], loc, f"{word}.{name}")
 
 
-def _check_output(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    yield from _compare(expect.output, checked.result.output, ("expect", "output"), "output")
+def _compare(pattern: object, actual: object, loc: Loc, name: str) -> Iterator[Failure]:
+    """A failure for each mismatch, at the part of the pattern that decided."""
+    found = mismatches(pattern, actual)
+    is_whole = any(map(is_structural, found))
+    for each in found:
+        place = (*loc, *each.pattern_loc)
+        message = f"{name}{_shown_path(each.loc)}: {each.message}"
+        if is_whole:
+            yield Failure(place, message, update=updated_pattern(pattern, actual), target=loc)
+        else:
+            yield Failure(place, message, update=escaped(each.actual))
 
 
-def _check_usage(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    wanted = cast(UsageModel, expect.usage)
-    usage = checked.result.usage(checked.registry)
-    whole = usage.cost == usage.cost.to_integral_value()
-    cost = int(usage.cost) if whole else float(usage.cost)
-    actual = {"cost": cost, "tokens": usage.tokens, "tool_calls": usage.tool_calls}
-    for field, value in actual.items():
-        if field in wanted.model_fields_set:
-            loc: Loc = ("expect", "usage", field)
-            yield from _compare(getattr(wanted, field), value, loc, f"usage.{field}")
+def _shown_path(loc: Loc) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
 
 
-def _check_duration(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    pattern = _seconds(expect.duration)
-    actual = checked.result.duration
-    if mismatches(pattern, actual):
-        message = f"duration: expected {shown(expect.duration)}, got {shown_duration(actual)}"
-        yield Failure(("expect", "duration"), message, update=shown_duration(actual))
-
-
-def _seconds(pattern: object) -> object:
-    """A pattern over durations as one over seconds."""
-    if isinstance(pattern, Mapping):
-        return {key: _seconds(each) for key, each in pattern.items()}
-    return pattern if pattern is True else parse_duration(pattern)
-
-
-def _check_order(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    result = checked.result
-    for number, text in enumerate(expect.order):
-        names = [each.strip() for each in text.split("<")]
-        loc: Loc = ("expect", "order", number)
-        for before, after in zip(names, names[1:], strict=False):
-            absent = [each for each in (before, after) if each not in result.starts]
-            if absent:
-                yield Failure(loc, f"order: {absent[0]!r} did not run")
-            elif result.end_places[before] > result.starts[after]:
-                yield Failure(loc, f"order: {before!r} had not ended when {after!r} started")
+# --- the transcript ------------------------------------------------------------------------------
 
 
 def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
-    model = cast(TranscriptModel, expect.transcript)
+    model = cast("TranscriptModel", expect.transcript)
     actual = checked.result.transcript(model.level)
     in_file = model.lines == "golden"
     loc = _transcript_loc(checked)
@@ -307,9 +373,8 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
 
 
 def _transcript_loc(checked: Checked) -> Loc:
-    expect = cast("Mapping[str, object]", checked.case.data["expect"])
     whole: Loc = ("expect", "transcript")
-    return (*whole, "lines") if isinstance(expect["transcript"], Mapping) else whole
+    return (*whole, "lines") if isinstance(_written(checked)["transcript"], Mapping) else whole
 
 
 CHECKS: dict[str, Callable[[Checked, Expect], Iterator[Failure]]] = {

@@ -38,6 +38,7 @@ __all__ = [
 
 Form = str | re.Pattern[str] | EllipsisType
 
+# The blank belongs to an ending: a call such as `f(re)` is plain text.
 DOTS = "..."
 ENDINGS = (" (re)", " (glob)", " (eq)")
 
@@ -94,6 +95,7 @@ def _glob(text: str) -> re.Pattern[str]:
             runs.append("")
         else:
             runs[-1] += "." if part == "?" else re.escape(part[-1])
+    # Not `a.*b.*c`: where it fails, that tries every way to share the line out among the `*`.
     head, *inner = runs
     tail = f".*{inner.pop()}" if inner else ""
     middle = "".join(f"(?>.*?{run})" for run in inner if run)
@@ -121,12 +123,14 @@ def fits(form: Form, line: str) -> bool:
 
 def covers(forms: Sequence[Form], lines: Sequence[str]) -> bool:
     """Whether the forms, in order and without a gap, stand for exactly these lines."""
+    # Equal lists hold text alone, since no pattern equals a line; this is nearly every green run.
     if forms == lines:
         return True
     runs = list(_runs(forms))
     first, last = runs[0], runs[-1]
     if len(runs) == 1:
         return len(first) == len(lines) and _fit_at(first, lines, 0)
+    # The ends are fixed; what is between them is placed from the left.
     at, end = len(first), len(lines) - len(last)
     if at > end or not _fit_at(first, lines, 0) or not _fit_at(last, lines, end):
         return False

@@ -1,6 +1,6 @@
-"""Golden files: where they stand, and how they are read.
+"""Golden files: where they stand and what is in them.
 
-`transcript: golden` keeps its text in `golden/<file name>/<case>[param].log` beside the file that
+The text of a case's golden is kept in `golden/<file name>/<case>[param].log` beside the file that
 holds the case. Nothing is written here; see `updating`.
 """
 
@@ -25,12 +25,16 @@ def golden_path(file: Path, case: str) -> Path:
 def read_golden(file: Path, case: str) -> str | None:
     """The golden text, None when there is no file; raises `HighwayError` when it is unreadable."""
     path = golden_path(file, case)
+    shown = path.relative_to(file.parent).as_posix()
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise HighwayError(f"the golden file {path.name!r} cannot be read: {error}") from error
+    except OSError as error:
+        raise HighwayError(f"the golden file {shown!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        message = f"the golden file {shown!r} is not UTF-8 at byte {error.start}"
+        raise HighwayError(message) from error
     return text.removeprefix("\ufeff")
 
 
@@ -44,6 +48,10 @@ def clashes(cases: Iterable[Case]) -> list[Diagnostic]:
             continue
         other = seen.setdefault(case.name.lower(), case.name)
         if other != case.name:
-            message = f"{case.name!r} and {other!r} would have one golden file; rename one"
-            found.append(case.origin.fault((), message, key=True))
+            message = (
+                f"{case.name!r} and {other!r} would have one golden file where case is not told "
+                "apart; rename one"
+            )
+            loc = ("params", case.param) if case.param else ()
+            found.append(case.origin.fault(loc, message, key=True))
     return found

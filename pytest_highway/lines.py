@@ -139,6 +139,7 @@ def _loosened(forms: list[Form], mode: Mode) -> tuple[list[Form], Sequence[int]]
     if mode == "contains":
         return [..., *forms, ...], [0, *range(size + 1), size]
     if mode == "subset":
+        # A `...` that was written stands between two more then, which changes nothing.
         loose = [each for form in forms for each in (..., form)]
         return [*loose, ...], [number // 2 for number in range(2 * size + 1)] + [size]
     return forms, range(size + 1)
@@ -161,6 +162,7 @@ def _merged(ops: Sequence[Op], origin: Sequence[int]) -> list[Op]:
 
 def _summary(texts: Texts, ops: Sequence[Op], mode: Mode) -> str:
     """One line on the first difference."""
+    # There is one: an alignment without a change is a proof that the lines are as expected.
     at = next(number for number, op in enumerate(ops) if op.kind == "change")
     first = ops[at]
     passed = ops[at + 1] if ops[at + 1 :] else first
@@ -170,6 +172,7 @@ def _summary(texts: Texts, ops: Sequence[Op], mode: Mode) -> str:
             return f"no such block of lines; where it comes nearest, {base}"
         text = _cut(texts.expected[first.e1], 0)
         return f"no such block of lines; none is there, the first being {text!r}"
+    # The line may well be there, before one that it has to follow; `missing` would be a riddle.
     if mode == "subset" and first.a1 == first.a2:
         form = form_of(texts.expected[first.e1])
         free = [op for op in ops if op.kind == "skip" and form in texts.actual[op.a1 : op.a2]]
@@ -260,6 +263,7 @@ class Row(NamedTuple):
 
 def _hunks(texts: Texts, ops: Sequence[Op]) -> Iterator[str]:
     """The changes, each with the lines around it."""
+    # Rows exist for changes and what is near them alone: a long text costs what differs in it.
     rows = [row for op in ops for row in _rows(texts, op)]
     changed = [row is not None and row.text[0] != " " for row in rows]
     hunk: list[Row] = []
@@ -330,6 +334,7 @@ def _skeleton(text: str) -> str:
 
 def _quote_for(expected: str, actual: str) -> Callable[[str], str]:
     """`repr`, or `ascii` where only the code points tell the two apart."""
+    # `repr` shows what has no glyph, but writes an accented letter the same in both its spellings.
     same = unicodedata.normalize("NFKC", expected) == unicodedata.normalize("NFKC", actual)
     return ascii if same else repr
 
@@ -367,4 +372,5 @@ def update_lines(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
             written.extend(escape_lines(lines[op.a1 : op.a2]))
         elif op.kind == "equal" or written[-1:] != [DOTS]:
             written.extend(expected[op.e1 : op.e2])
+    # As when all named lines are gone: `...` alone would match whatever comes next.
     return escape_lines(lines) if written == [DOTS] else written

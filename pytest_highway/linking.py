@@ -168,9 +168,11 @@ class _Linker:
     def _fallback(self, node: Node) -> None:
         policy = node.model.on_failure
         name = node.model.fallback_step if policy is None else policy.fallback
+        loc: Loc = (*node.loc, "fallback_step")
+        if policy is not None and node.model.fallback_step is not None:
+            self.fault(loc, "'fallback_step' and 'on_failure' exclude each other", key=True)
         if name is None:
             return
-        loc: Loc = (*node.loc, "fallback_step")
         if policy is not None:
             loc = (*node.loc, "on_failure", "fallback")
         target = self._resolve(node, name, loc, "fallback task")
@@ -178,6 +180,9 @@ class _Linker:
             return
         if target is node:
             self.fault(loc, f"{node.id!r} names itself as its fallback")
+        elif target.is_finally or isinstance(target.model, Condition):
+            what = "a condition" if isinstance(target.model, Condition) else "a finally task"
+            self.fault(loc, f"{name!r} is {what} and can stand in for nothing")
         elif target.fallback_for is not None:
             other = self.scope.nodes[target.fallback_for].id
             self.fault(loc, f"{name!r} is the fallback of {other!r} already; one task each")
@@ -199,6 +204,10 @@ class _Linker:
         upstream = dict.fromkeys([*named, *self.implied.get(node.index, ())])
         upstream = dict.fromkeys(each for each in upstream if each not in around)
         if node.fallback_for is not None:
+            for each in self.implied.get(node.index, ()):
+                chooser = self.scope.nodes[each]
+                loc = (*chooser.loc, _side(chooser, node))
+                self.fault(loc, f"{node.id!r} is a fallback; no condition may choose it")
             # A fallback starts when its task has failed: what it lists besides comes earlier.
             after = [each for each in [*upstream, *after] if each != node.fallback_for]
             upstream, starts = {}, ()
@@ -249,14 +258,14 @@ class _Linker:
                 yield provider.index
 
     def _finally_edges(self) -> None:
-        """A `finally` task that names nothing comes after all other tasks."""
-        others: tuple[int, ...] | None = None
-        for node in self.scope.nodes:
-            if node.is_finally and not node.after:
+        """A `finally` task that depends on nothing comes after all other tasks."""
+        others: list[int] | None = None
+        nodes = self.scope.nodes
+        for node in nodes:
+            if node.is_finally and not node.model.dependencies:
                 if others is None:
-                    nodes = self.scope.nodes
-                    others = tuple(each.index for each in nodes if not each.is_finally)
-                node.after = others
+                    others = [each.index for each in nodes if not _cleans_up(each, nodes)]
+                node.after = tuple(dict.fromkeys([*node.after, *others]))
 
     def _connect(self) -> None:
         scope = self.scope
@@ -326,6 +335,11 @@ class _Linker:
             if node.index not in reached and not exempt:
                 message = f"{node.id!r} cannot be reached: no path leads to it from start_task"
                 self.fault(node.loc, f"{message} {name!r}", key=True)
+
+
+def _cleans_up(node: Node, nodes: list[Node]) -> bool:
+    """Whether it is a `finally` task or stands in for one."""
+    return nodes[node.index if node.fallback_for is None else node.fallback_for].is_finally
 
 
 def _side(before: Node, after: Node) -> str:

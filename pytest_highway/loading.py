@@ -1,19 +1,21 @@
-"""One file to all that can be run of it: document, models, plan and cases, with every fault at once.
+"""One file to all that can be run of it: document, plan and cases, with every fault at once.
 
     path --load_file--> Loaded
 
 A `*.workflow-test.yaml` holds cases only and names its workflow's file; every other file is a
-workflow. Which files are read at all is the caller's decision, by their names.
+workflow. Which files are read at all is the caller's decision, by their names. Cases are checked
+also when the workflow has faults, as far as its text tells what it declares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 
-from pytest_highway.case_checks import check_case
+from pytest_highway.case_checks import Declared, check_case
 from pytest_highway.case_models import TestFile
-from pytest_highway.cases import Case, read_cases
+from pytest_highway.cases import Case, read_cases, read_defaults
 from pytest_highway.checks import check_plan
 from pytest_highway.compiler import compile_plan
 from pytest_highway.document import MAX_BYTES, Document, read
@@ -22,7 +24,7 @@ from pytest_highway.models import Workflow, validate_model
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
 
-__all__ = ["Loaded", "is_test_file", "load_file"]
+__all__ = ["Loaded", "is_test_file", "load_file", "load_plan"]
 
 TEST_FILE_ENDINGS = (".workflow-test.yaml", ".workflow-test.yml")
 
@@ -42,31 +44,27 @@ def is_test_file(file: Path) -> bool:
     return file.name.endswith(TEST_FILE_ENDINGS)
 
 
-def load_file(
-    file: Path, shown: str, registry: Registry, *, max_bytes: int = MAX_BYTES
-) -> Loaded:
+def load_file(file: Path, shown: str, registry: Registry, *, max_bytes: int = MAX_BYTES) -> Loaded:
     """Read, validate, compile and check a file; raises `SourceError` with every fault of it.
 
-    `shown` is the path that messages name.
+    `shown` is the path that messages name. Faults of a workflow that a test file names are among
+    them, each under its own file.
     """
-    document = read(file, shown, max_bytes=max_bytes)
-    if not isinstance(document.data, dict):
-        message = "a workflow file is a mapping with `name` and `tasks`"
-        raise SourceError([document.diagnostic((), message)])
+    document = _read(file, shown, max_bytes)
+    source: Document | None = document
     faults: list[Diagnostic] = []
-    plan, warnings = None, list[Diagnostic]()
-    try:
-        if is_test_file(file):
-            plan, warnings = _plan_beside(file, document, registry, max_bytes)
-        else:
-            plan, warnings = load_plan(document, registry)
-    except SourceError as error:
-        faults += error.diagnostics
-    cases, case_faults = read_cases(document)
-    faults += case_faults
-    if plan is not None:
-        for case in cases:
-            faults += check_case(case, plan, registry)
+    if is_test_file(file):
+        source, faults = _workflow_beside(file, document, max_bytes)
+    plan: Plan | None = None
+    warnings: list[Diagnostic] = []
+    declared = None if source is None else Declared.by(source.data)
+    if source is not None:
+        try:
+            plan, warnings = load_plan(source, registry)
+        except SourceError as error:
+            faults += error.diagnostics
+    cases, found = _checked_cases(document, declared, registry)
+    faults += found
     if faults or plan is None:
         raise SourceError(faults)
     return Loaded(document, plan, tuple(cases), tuple(warnings))
@@ -85,16 +83,49 @@ def load_plan(document: Document, registry: Registry) -> tuple[Plan, list[Diagno
     return plan, warnings + found
 
 
-def _plan_beside(
-    file: Path, document: Document, registry: Registry, max_bytes: int
-) -> tuple[Plan, list[Diagnostic]]:
-    """The plan of the workflow that a test file names, relative to itself."""
-    model, faults = validate_model(TestFile, document.data, document)
-    if model is None:
-        raise SourceError(faults)
-    target = file.parent / model.workflow
-    shown = Path(document.path).parent / model.workflow
-    if not target.is_file():
-        message = f"there is no workflow file {model.workflow!r} beside this file"
-        raise SourceError([document.diagnostic(("workflow",), message)])
-    return load_plan(read(target, shown.as_posix(), max_bytes=max_bytes), registry)
+def _read(file: Path, shown: str, max_bytes: int) -> Document:
+    document = read(file, shown, max_bytes=max_bytes)
+    if not isinstance(document.data, dict):
+        what = "`workflow` and `tests`" if is_test_file(file) else "`name` and `tasks`"
+        message = f"the file is no mapping; it has {what} at its top level"
+        raise SourceError([document.diagnostic((), message)])
+    return document
+
+
+def _checked_cases(
+    document: Document, declared: Declared | None, registry: Registry
+) -> tuple[list[Case], list[Diagnostic]]:
+    """The cases with their compiled stubs, and all that is wrong with them."""
+    cases, found = read_cases(document)
+    defaults, faults = read_defaults(document)
+    found += faults
+    checked: list[Case] = []
+    if declared is not None:
+        for case in cases:
+            case, faults = check_case(case, declared, registry)
+            checked.append(case)
+            found += faults
+        if defaults is not None:
+            found += check_case(defaults, declared, registry)[1]
+    return checked, found
+
+
+def _workflow_beside(
+    file: Path, document: Document, max_bytes: int
+) -> tuple[Document | None, list[Diagnostic]]:
+    """The workflow that a test file names, relative to itself, and what is wrong with either."""
+    _, faults = validate_model(TestFile, document.data, document)
+    name = document.data.get("workflow") if isinstance(document.data, dict) else None
+    if not isinstance(name, str):
+        return None, faults
+    target = file.parent / name
+    if is_test_file(target) or not target.is_file():
+        what = "holds cases and no workflow" if target.is_file() else "does not exist"
+        message = f"the workflow file {name!r} {what}; it is named relative to this file"
+        return None, [*faults, document.diagnostic(("workflow",), message)]
+    # As a path from rootdir, like any other; `..` in it would tell one file by two names.
+    shown = normpath(Path(document.path).parent / name)
+    try:
+        return _read(target, Path(shown).as_posix(), max_bytes), faults
+    except SourceError as error:
+        return None, [*faults, *error.diagnostics]

@@ -133,6 +133,7 @@ def _takes_kind(operand: object) -> str:
     if operand is True or operand is None or operand in ANY_KINDS:
         return ""
     word = operand if isinstance(operand, str) else ""
+    # `boolean` is nearer to nothing in spelling, and yet everybody knows what is meant.
     other = OTHER_NAMES.get(word.lower())
     near = f"; did you mean {other!r}?" if other else did_you_mean(word, ANY_KINDS)
     return f"true or one of {listed(ANY_KINDS)}{near}"
@@ -177,6 +178,7 @@ def _has_regex(use: Use, value: object) -> bool:
 
 
 def _is_kind(use: Use, value: object) -> bool:
+    # No promotion: whoever pins `float` wants to know when an integer comes instead.
     return use.operand is True or kind_of(value) == (use.operand or "null")
 
 
@@ -188,6 +190,7 @@ def _is_near(use: Use, value: object) -> bool:
     expected, actual = Decimal(number_of(use.operand)), Decimal(number_of(value))
     if not expected.is_finite() or not actual.is_finite():
         return False
+    # In decimals, so that 1.1 is 0.1 away from 1.0, as it is written, and not a little more.
     limit: int | Decimal = max(EXACT.multiply(expected.copy_abs(), RELATIVE), ABSOLUTE)
     if "tol" in use.options:
         limit = number_of(use.options["tol"])
@@ -209,6 +212,7 @@ def _has_length(use: Use, value: object) -> bool:
 def _does_contain(use: Use, value: object) -> bool:
     if isinstance(value, str):
         return isinstance(use.operand, str) and use.operand in value
+    # A map contains its keys, as in Python and in every template.
     if isinstance(value, Mapping):
         value = list(members(value))
     return isinstance(value, (list, tuple)) and any(
@@ -244,6 +248,7 @@ def _set_differences(use: Use, value: object) -> Iterator[Difference]:
     missing = [number for number, partner in enumerate(partners) if partner is None]
     taken = set(partners)
     extra = [number for number in range(len(value)) if number not in taken]
+    # The usual case, one element that changed: what has changed in it is worth more than both.
     if len(missing) == len(extra) == 1:
         for each in differences(use.operand[missing[0]], value[extra[0]], use.words):
             yield each.under(extra[0], missing[0])
@@ -373,6 +378,7 @@ def _found(pattern: object, value: object, *, partial: bool, words: Words) -> It
 
 def matches(pattern: object, value: object, *, words: Words = MATCHERS) -> bool:
     """Whether the value is as expected; never so for `MISSING` or a pattern with faults."""
+    # Judged as a whole and first: below a `$not` a matcher that fails would pass the value.
     if value is MISSING or faults(pattern, rendered=True, words=words):
         return False
     return fits(pattern, value, words)

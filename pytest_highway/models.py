@@ -162,6 +162,9 @@ def _lock(value: object) -> object:
 
 def _on_failure(value: object) -> object:
     if isinstance(value, dict):
+        words = [word for word in value if not word.startswith("x-")]
+        if words != ["fallback"]:
+            raise ValueError(f"expected {{fallback: task id}}, got a mapping with {listed(words)}")
         return value
     return {"policy": _one_of(FAILURE_POLICIES, value)}
 
@@ -176,14 +179,6 @@ def _cost(value: object) -> Decimal:
             # Through text: 0.1 is the decimal that the author wrote, so that costs add exactly.
             return Decimal(str(value))
     raise ValueError(f"expected an amount of 0 or more, got {_named(value)}")
-
-
-def _env(value: object) -> object:
-    if isinstance(value, dict):
-        for name, each in value.items():
-            if not isinstance(each, str):
-                raise ValueError(f"{name}: environment values are text; quote {each!r}")
-    return value
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
@@ -319,7 +314,7 @@ class Task(OperatorBase):
     kwargs: Data = {}
     retry: RetryField | None = None
     retry_policy: RetryField | None = None
-    env: Annotated[Environment, BeforeValidator(_env)] = {}
+    env: Environment = {}
     output_schema: str | Data | None = None
     validations: Expressions = Field([], alias="validate")
     require: Expressions = []
@@ -429,7 +424,7 @@ class Workflow(Strict):
     description: str = ""
     start_task: str | None = None
     variables: Data = {}
-    env: Annotated[Environment, BeforeValidator(_env)] = {}
+    env: Environment = {}
     defaults: Defaults = Defaults()
     max_concurrency: Count = 4
     max_step_duration: Duration | None = None

@@ -205,7 +205,7 @@ def told(run: ScopeRun, error: HighwayError) -> str:
     if isinstance(error, MissingValue) and error.reference[:1] == ("results",):
         for node in run.scope.nodes:
             end = run.ends[node.index]
-            if end is not None and (node.result_key,) == error.reference[1:2]:
+            if end is not None and ("results", node.result_key) == error.reference:
                 why = f" ({end.reason})" if end.reason else ""
                 message += f"; {node.id!r}, which writes it, ended {end.status}{why}"
     return message
@@ -432,10 +432,12 @@ def _wait_until(frame: ExecutionFrame, spec: WaitSpec, until: Expression) -> Ste
 def first_fault(run: ScopeRun, nodes: Iterable[int]) -> Fault | None:
     """The first critical failure among these nodes, in plan order, by the innermost task."""
     among = set(nodes)
-    for index in run.scope.order:
+    every = run.scope.nodes
+    # `finally` tasks last: a failure while cleaning up never hides an earlier one.
+    for index in sorted(run.scope.order, key=lambda each: every[each].is_finally):
         if index not in among or index in run.replaced:
             continue
-        node, end = run.scope.nodes[index], run.ends[index]
+        node, end = every[index], run.ends[index]
         if end is None or not node.critical or _is_forgiven(run, node):
             continue
         if end.status in ("failed", "timed_out"):

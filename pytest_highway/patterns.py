@@ -162,6 +162,7 @@ def _use_faults(
         near = did_you_mean(key, words)
         known = f"known are {listed(list(words), limit=20)}"
         yield (key,), f"unknown matcher {key!r}; {known}; a plain key is written '${key}'{near}"
+    # The operand of an unknown word may be meant for anything.
     if word in unknown:
         return
     matcher = words[word]
@@ -181,6 +182,7 @@ def _use_faults(
 
 
 def _is_template(operand: object) -> bool:
+    # Not a look at the whole template: a text that has only a part of one is no operand yet.
     return isinstance(operand, str) and "{{" in operand
 
 
@@ -238,6 +240,7 @@ def member_differences(
     partial: bool,
 ) -> Iterator[Difference]:
     """Where members are not as named; unless `partial`, there may be no others."""
+    # A near name is one of those that nobody asked for, or any pair of keys would look like a typo.
     actual, names = members(value), wanted(pattern)
     others = [name for name in actual if name not in names]
     near = others if len(others) <= NEAR_NAMES else ()
@@ -256,6 +259,8 @@ def member_differences(
 def _element_differences(
     pattern: Sequence[object], value: Sequence[object], words: Words
 ) -> Iterator[Difference]:
+    # Of lists of one size each pair is told; else what agrees from both ends is set aside, so that
+    # one element more or less is one mismatch and not all that follow.
     expected, actual = len(pattern), len(value)
     head = tail = 0
     if expected != actual:
@@ -295,6 +300,7 @@ def message_of(difference: Difference, words: Words) -> str:
     if isinstance(expected, str) and isinstance(actual, str):
         start = shared_start(expected, actual) - SHOWN // 2
         if start > 0 and max(len(expected), len(actual)) > SHOWN:
+            # Both would be cut before they differ.
             left, right = shown(expected[start:]), shown(actual[start:])
             return f"expected {left}, got {right}, both from character {start + 1}"
     left, right = described(expected, words), shown(actual)

@@ -8,22 +8,25 @@ first workflow file. The pattern of a file's name decides, never a look at its c
     *.yaml|yml, *.plan.json                                    below a folder `workflows`
     any *.yaml|yml|json                                        named on the command line
 
-Folders `golden`, `tapes` and `stubs` below a folder `workflows` are never entered.
+Folders `golden`, `tapes` and `stubs` below a folder `workflows` are never entered. Such a folder
+is `<rootdir>/workflows`, and one of that name which the command line names or goes through.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_highway.items import WorkflowFile
-    from pytest_highway.views import RunResult
+    from pytest_highway.items import WorkflowRunner
+    from pytest_highway.tools import Registry
 
 __all__: list[str] = []
 
@@ -42,6 +45,11 @@ ROOT = "workflows"
 NEVER_ENTERED = frozenset({"golden", "tapes", "stubs"})
 
 ROOTS = pytest.StashKey[tuple[Path, ...]]()
+# All items, and those of them that are hidden, while pytest deselects.
+HIDDEN = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
+
+# The first line of what an item of ours says when it fails.
+PLACED = re.compile(r"[^\n]+?:[0-9]+:[0-9]+: ")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -95,11 +103,34 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> WorkflowFile | None:
     """A collector for each file that is ours by its name."""
-    if file_path.suffix not in SUFFIXES or not is_workflow(file_path, parent):
+    if file_path.suffix.lower() not in SUFFIXES or not is_workflow(file_path, parent):
         return None
-    from pytest_highway.items import WorkflowFile
+    file = WorkflowFile.from_parent(parent, path=file_path)
+    file.obj = ModuleType(file_path.stem)
+    return file
 
-    return WorkflowFile.from_parent(parent, path=file_path)  # type: ignore[no-any-return]  # pytest types from_parent loosely
+
+class WorkflowFile(pytest.Module):
+    """One workflow or test file.
+
+    A module, because fixtures of that scope belong to one; its Python object is an empty module,
+    and nothing is imported. It stands here and not with its items, so that a fault while they are
+    imported (of pydantic, say) is an error of this file and not of the folder with all its tests.
+    """
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """An item for each case, else one for the file."""
+        from pytest_highway.items import items_of
+
+        return items_of(self)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> object:  # type: ignore[override]  # pytest's own return type is private
+        """One sentence for a user's mistake, such as a tools module that cannot be imported."""
+        from pytest_highway.errors import HighwayError
+
+        if isinstance(excinfo.value, HighwayError | pytest.PytestWarning):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
 
 
 def is_workflow(path: Path, parent: pytest.Collector) -> bool:
@@ -124,43 +155,72 @@ def is_workflow(path: Path, parent: pytest.Collector) -> bool:
 
 
 def _fits(path: str, pattern: str) -> bool:
-    """`fnmatch` with `**/` standing for any number of folders, none included."""
-    return fnmatch(path, pattern) or fnmatch(path, pattern.replace("**/", ""))
+    """Whether a path fits a pattern, folder by folder; `**` stands for any number of them."""
+    return _parts_fit(path.split("/"), pattern.split("/"))
+
+
+def _parts_fit(path: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(_parts_fit(path[skipped:], pattern[1:]) for skipped in range(len(path) + 1))
+    return bool(path) and fnmatch(path[0], pattern[0]) and _parts_fit(path[1:], pattern[1:])
 
 
 def workflow_roots(config: pytest.Config) -> tuple[Path, ...]:
-    """`<rootdir>/workflows`, and folders of that name which the command line names."""
+    """`<rootdir>/workflows`, and folders of that name which the command line names.
+
+    An argument below such a folder names it too, but not one that lies above rootdir: that a
+    project was checked out below a folder `workflows` does not make its files workflows.
+    """
     roots = config.stash.get(ROOTS, None)
     if roots is None:
         found = [config.rootpath / ROOT]
         for argument in config.args:
-            path = Path(config.invocation_params.dir, argument.partition("::")[0])
-            found += [each for each in (path, *path.parents) if each.name == ROOT]
+            typed = config.invocation_params.dir / argument.partition("::")[0]
+            path = Path(os.path.normpath(typed))
+            above = [each for each in path.parents if config.rootpath in each.parents]
+            found += [each for each in (path, *above) if each.name == ROOT]
         roots = config.stash[ROOTS] = tuple(dict.fromkeys(found))
     return roots
 
 
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_collection_modifyitems(
-    items: list[pytest.Item],
-) -> Generator[None, None, None]:
-    """Keep `-k` and `-m` from deselecting the `check` of a file.
+# --- what `-k` and `-m` never deselect -----------------------------------------------------------
+#
+# pytest's own deselection runs after that of nearly all other plugins. Just before it the checks
+# are taken out of the list, and just after it they are put back: everybody else sees them, so
+# `--lf`, `--sw`, `--deselect` and a conftest may drop or reorder them as any item.
 
-    The innermost wrapper: pytest's own deselection never sees these items, while `--lf` and its
-    like, which are wrappers further out, do.
-    """
-    checks = [item for item in items if is_check(item)]
-    if not checks:
-        return (yield)
-    place = {id(item): number for number, item in enumerate(items)}
-    items[:] = [item for item in items if not is_check(item)]
-    yield
-    places = [place.get(id(item), -1) for item in items]
-    if places == sorted(places):
-        items[:] = sorted([*items, *checks], key=lambda item: place.get(id(item), -1))
-    else:  # Somebody reordered: the checks come first.
-        items[:0] = checks
-    return None
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hide the `check` of a file from `-k` and `-m`."""
+    if not (config.getoption("keyword") or config.getoption("markexpr")):
+        return
+    dropped = tuple(config.getoption("deselect") or ())
+    hidden = [
+        item
+        for item in items
+        if is_check(item) and not (dropped and item.nodeid.startswith(dropped))
+    ]
+    if hidden:
+        config.stash[HIDDEN] = (list(items), hidden)
+        items[:] = _without(items, hidden)
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def pytest_highway_show_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the hidden items back where they were; to the front if somebody reordered."""
+    before, hidden = config.stash.get(HIDDEN, ([], []))
+    if hidden:
+        deselected = _without(_without(before, hidden), items)
+        merged = _without(before, deselected)
+        in_order = _without(merged, hidden) == items
+        items[:] = merged if in_order else [*hidden, *items]
+
+
+def _without(items: list[pytest.Item], others: list[pytest.Item]) -> list[pytest.Item]:
+    left_out = {id(item) for item in others}
+    return [item for item in items if id(item) not in left_out]
 
 
 def is_check(item: pytest.Item) -> bool:
@@ -168,17 +228,36 @@ def is_check(item: pytest.Item) -> bool:
     return getattr(item, "is_highway_check", False) is True
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_from_serializable(
+    data: dict[str, object],
+) -> Generator[None, pytest.TestReport | None, pytest.TestReport | None]:
+    """Give a report from a worker of pytest-xdist the failure text that it was sent without."""
+    report = yield
+    text = getattr(report, "longrepr", None)
+    if report is not None and isinstance(text, str) and PLACED.match(text):
+        from pytest_highway.failures import FailureText
+
+        # Of what pytest declares for it this has all that is asked of a failure.
+        setattr(report, "longrepr", FailureText(text))  # noqa: B010  # see above
+    return report
+
+
 @pytest.fixture
-def highway(request: pytest.FixtureRequest) -> object:
+def highway(request: pytest.FixtureRequest, highway_registry: Registry) -> WorkflowRunner:
     """Run a workflow from a Python test: `highway("x.workflow.yaml", case="happy")`."""
     from pytest_highway.items import WorkflowRunner
 
-    return WorkflowRunner(request.config)
+    return WorkflowRunner(request.config, highway_registry)
 
 
 @pytest.fixture
-def highway_registry(request: pytest.FixtureRequest) -> object:
-    """The session's tools."""
-    from pytest_highway.items import session_registry
+def highway_registry(request: pytest.FixtureRequest) -> Registry:
+    """The tools that workflows in the folder of the requesting test have."""
+    from pytest_highway.errors import HighwayError
+    from pytest_highway.registries import registry_for
 
-    return session_registry(request.config)
+    try:
+        return registry_for(request.config, request.node.ihook)
+    except HighwayError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -1,6 +1,6 @@
 """Running one case: its stubs, its clock and its world around the engine.
 
-    Case, Plan, Registry --run_case--> CaseRun
+Case, Plan, Registry --run_case--> CaseRun
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_highway.case_checks import is_path, stub_entries
-from pytest_highway.case_models import HttpEntry, StubEntry
+from pytest_highway.case_checks import Declared, check_case, runs_on_real_clock
 from pytest_highway.cases import Case
-from pytest_highway.clock import DEFAULT_START, SystemClock, VirtualClock
+from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock
 from pytest_highway.engine import OutsideEvent, RunSettings, execute
+from pytest_highway.errors import SourceError
 from pytest_highway.executors import InlineRunner, RealRunner
 from pytest_highway.http_stub import answering
 from pytest_highway.plan import Plan
 from pytest_highway.sections import FileLocks
-from pytest_highway.stubs import Script, StubBook, StubFault
+from pytest_highway.serialization import NotPlain, to_plain
+from pytest_highway.stubs import StubBook, StubFault
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
-__all__ = ["CaseRun", "run_case"]
+__all__ = ["CaseRun", "run_case", "values_of"]
 
 # Locks of real runs, shared by the processes of one user.
 LOCK_FOLDER = Path(tempfile.gettempdir()) / f"highway-locks-{getpass.getuser()}"
@@ -40,17 +41,19 @@ class CaseRun:
 
 
 def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
-    """Run the workflow in the world that the case describes."""
+    """Run the workflow in the world that the case describes.
+
+    `SourceError` when a case whose fixtures have come in turns out to have faults.
+    """
+    case = _checked(case, plan, registry)
+    assert case.scripts is not None
     model = case.model
-    is_real = _is_real(case, registry)
-    named = [_script(case, "stubs", name, raw) for name, raw in model.stubs.items()]
+    is_real = runs_on_real_clock(model.real, registry)
     book = StubBook(
-        tasks={str(each.loc[-1]): each for each in named if is_path(str(each.loc[-1]))},
-        tools={str(each.loc[-1]): each for each in named if not is_path(str(each.loc[-1]))},
-        http={name: _script(case, "http", name, raw) for name, raw in model.http.items()},
-        real=model.real,
-        inner=RealRunner() if is_real else InlineRunner(),
-        roots={"params": case.params, "fixtures": case.fixtures},
+        case.scripts,
+        model.real,
+        RealRunner() if is_real else InlineRunner(),
+        {"params": case.params, "fixtures": case.fixtures},
     )
     settings = RunSettings(
         variables=model.variables,
@@ -60,31 +63,36 @@ def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
         cancel_at=None if model.cancel is None else model.cancel.at,
         world=FileLocks(LOCK_FOLDER) if is_real else None,
     )
-    clock = SystemClock() if is_real else VirtualClock(model.now or DEFAULT_START)
     world: AbstractContextManager[None] = answering(book.respond) if model.http else nullcontext()
     with world:
-        log = execute(plan, book, clock, settings)
-    return CaseRun(RunResult(log), (*book.faults, *book.unused()))
+        log = execute(plan, book, _clock(case, registry), settings)
+    unused = sorted(
+        book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
+    )
+    return CaseRun(RunResult(log), (*book.faults, *unused))
 
 
-def _script(case: Case, word: str, name: str, raw: object) -> Script:
-    model: type[StubEntry] | type[HttpEntry] = StubEntry if word == "stubs" else HttpEntry
-    loc = (word, name)
-    entries, _ = stub_entries(case, loc, raw, model)
-    return Script(loc, entries, isinstance(raw, list), case.origin.from_defaults(loc))
+def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
+    """The case with its scripts; one that got them at collection has been checked there."""
+    if case.scripts is not None:
+        return case
+    declared = Declared.by(plan.document.data)
+    assert declared is not None
+    case, found = check_case(case, declared, registry)
+    if found:
+        raise SourceError(found)
+    return case
 
 
-def _is_real(case: Case, registry: Registry) -> bool:
-    """Whether tools with effects run for real: then on threads and by the real clock."""
-    real = case.model.real
-    names = [tool.name for tool in registry] if real is True else real
-    return any((tool := registry.get(name)) and tool.effects != "pure" for name in names)
+def _clock(case: Case, registry: Registry) -> Clock:
+    """The real clock when tools with effects run for real, else a virtual one."""
+    if runs_on_real_clock(case.model.real, registry):
+        return SystemClock()
+    return VirtualClock(case.model.now or DEFAULT_START)
 
 
 def values_of(fixtures: Mapping[str, object]) -> dict[str, object]:
     """Fixture values as a case's templates may read them: plain data, else their text."""
-    from pytest_highway.serialization import NotPlain, to_plain
-
     values: dict[str, object] = {}
     for name, value in fixtures.items():
         try:

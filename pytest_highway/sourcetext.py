@@ -32,11 +32,13 @@ _unprintable = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 class Lines:
     """The lines of a text, told apart only when first asked for: a good file may never ask."""
 
-    __slots__ = ("_starts", "_text")
+    __slots__ = ("_shown", "_starts", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._starts: array[int] | None = None
+        # The line shown last: many findings may stand in one line, and that line be the file.
+        self._shown = (0, "")
 
     @property
     def starts(self) -> array[int]:
@@ -52,7 +54,15 @@ class Lines:
         return Position(line, at - self.starts[line - 1] + 1)
 
     def line(self, number: int) -> str:
-        """Line `number`, from 1, without its break; empty where there is none."""
+        """Line `number`, from 1, without its break; empty where there is none.
+
+        U+FFFD stands for what YAML does not allow, so that no terminal obeys a source line.
+        """
+        if self._shown[0] != number:
+            self._shown = (number, _unprintable.sub("\ufffd", self._cut(number)))
+        return self._shown[1]
+
+    def _cut(self, number: int) -> str:
         starts = self.starts
         if not 1 <= number <= len(starts):
             return ""
@@ -60,10 +70,9 @@ class Lines:
         return self._text[starts[number - 1] : end].rstrip("\r\n\x85\u2028\u2029")
 
     def diagnostic(self, path: str, at: int, message: str) -> Diagnostic:
-        """An error at index `at`, with its source line, fit for any terminal."""
+        """An error at index `at`, with its source line."""
         position = self.position(at)
-        source = _unprintable.sub("\ufffd", self.line(position.line))
-        return Diagnostic(path, message, position, source)
+        return Diagnostic(path, message, position, self.line(position.line))
 
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.

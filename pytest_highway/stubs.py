@@ -1,38 +1,50 @@
 """The stub book: what a case answers in place of tools, and how each call finds its answer.
 
-    call --(task's path, else its id, else the tool's name)--> script --> entry --> answer
+    call --(task's path, else its id, else the tool's name)--> script --> rule --> answer
 
 The narrower script wins, and a call that its script has no answer for is a fault of the case: it
-never falls through to a wider one. Within a script the first entry with answers left whose `when`
-matches answers. A book is made for one run of one case; what it finds wrong is in `faults`.
+never falls through to a wider one. Within a script the first rule with answers left whose `when`
+matches answers. A book is made for one run of one case; what it finds wrong is in `faults`, and a
+case with faults fails whatever it expects.
 """
 
 from __future__ import annotations
 
-import builtins
-import importlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass
+from typing import TypeVar, cast
 
-from pytest_highway.case_models import ABSENT, HttpEntry, StubEntry
-from pytest_highway.errors import HighwayError
 from pytest_highway.events import HttpRequested
+from pytest_highway.exceptions import make_exception
 from pytest_highway.executors import CURRENT_CALL, Runner
 from pytest_highway.expression import ExpressionError
 from pytest_highway.frame import Answer, Call, Unretryable
-from pytest_highway.http_stub import HttpAnswer, HttpRequest, key_matches, request_key
+from pytest_highway.http_stub import HttpAnswer, HttpRequest, normal_url
+from pytest_highway.json_body import ABSENT
 from pytest_highway.matchers import matches
 from pytest_highway.plan import Loc
+from pytest_highway.scripts import (
+    PROCESS_TOOLS,
+    HttpRule,
+    Raising,
+    Rule,
+    Script,
+    Scripts,
+    StubRule,
+)
 from pytest_highway.serialization import to_json
-from pytest_highway.template import compile_data
-from pytest_highway.tool_context import CommandFailed, LogLevel, finished_value, parse_usage
+from pytest_highway.template import Value
+from pytest_highway.tool_context import CommandFailed, finished_value, text_of
 from pytest_highway.tools import Tool
+from pytest_highway.values import as_text
 
-__all__ = ["PROCESS_TOOLS", "Script", "StubBook", "StubFault", "Unstubbed", "exception_class"]
+__all__ = ["StubBook", "StubFault", "Unstubbed"]
 
-# Stubs of these stand at the process boundary.
-PROCESS_TOOLS = ("tools.shell.run", "tools.command.run")
+FETCH_TOOLS = "tools.fetch."
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
+Roots = Mapping[str, object]
 
 
 class Unstubbed(Unretryable):
@@ -41,87 +53,89 @@ class Unstubbed(Unretryable):
 
 @dataclass(frozen=True, slots=True)
 class StubFault:
-    """What the book found wrong with a case: where in the case, and what."""
+    """What the book found wrong with a case: where in the case, and what.
+
+    The first line of `message` is the sentence. What stands below it is to be pasted into the
+    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two.
+    """
 
     loc: Loc
     message: str
 
 
-@dataclass(slots=True)
-class Script:
-    """The entries for one name, and how often each has answered; `loc` is where they stand.
+class Turns:
+    """How often each rule of a script has answered, in one run."""
 
-    `may_stay_unused` holds for stubs that come from `test_defaults`.
-    """
+    __slots__ = ("script", "used")
 
-    loc: Loc
-    entries: Sequence[StubEntry | HttpEntry]
-    is_list: bool = True
-    may_stay_unused: bool = False
-    used: list[int] = field(default_factory=list)
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.used = [0] * len(script.rules)
 
-    def __post_init__(self) -> None:
-        self.used = [0] * len(self.entries)
-
-    def take(self, fits: Callable[[StubEntry | HttpEntry], bool]) -> int | None:
-        """The number of the entry that answers, counted as used; None when there is none."""
-        for number, entry in enumerate(self.entries):
-            limit = entry.times if entry.times is not None else (1 if self.is_list else "any")
-            if (limit == "any" or self.used[number] < cast(int, limit)) and fits(entry):
+    def take(self, kind: type[AnyRule], fits: Callable[[AnyRule], bool]) -> AnyRule | None:
+        """The rule that answers, counted as used; None when there is none."""
+        for number, rule in enumerate(self.script.rules):
+            left = rule.times is None or self.used[number] < rule.times
+            if left and isinstance(rule, kind) and fits(rule):
                 self.used[number] += 1
-                return number
+                return rule
         return None
 
+    def next_number(self) -> int:
+        """The number of the next call, from 1."""
+        return sum(self.used) + 1
+
     def unused(self) -> Iterator[StubFault]:
-        """A fault for each entry that never answered."""
-        if self.may_stay_unused:
-            return
-        for number, count in enumerate(self.used):
-            if not count:
-                loc = (*self.loc, number) if self.is_list else self.loc
-                yield StubFault(loc, f"the stub for {str(self.loc[-1])!r} was never used")
+        """A fault for each rule that never answered."""
+        script = self.script
+        for rule, count in zip(script.rules, self.used, strict=True):
+            if not count and not script.may_stay_unused:
+                number = rule.loc[2:]
+                which = f"entry {int(number[0]) + 1} of " if number else ""
+                yield StubFault(rule.loc, f"{which}the stub for {script.name!r} was never used")
 
 
 class StubBook:
     """All scripts of a case, as the runner that answers calls.
 
-    `real` names the tools that run for real, or is true for all; `roots` holds `params` and
-    `fixtures` for templates in answers.
+    `real` names the tools that run for real, by `inner`, or is true for all; `roots` holds
+    `params` and `fixtures` for templates in answers.
     """
 
     def __init__(
         self,
-        tasks: Mapping[str, Script],
-        tools: Mapping[str, Script],
-        http: Mapping[str, Script],
+        scripts: Scripts,
         real: bool | Sequence[str],
         inner: Runner,
-        roots: Mapping[str, object],
+        roots: Roots,
     ) -> None:
-        self.tasks = tasks
-        self.tools = tools
-        self.http = http
+        self.tasks = {name: Turns(each) for name, each in scripts.tasks.items()}
+        self.tools = {name: Turns(each) for name, each in scripts.tools.items()}
+        self.http = {key: Turns(each) for key, each in scripts.http.items()}
         self.real = real
         self.inner = inner
         self.roots = roots
         self.faults: list[StubFault] = []
-        self._keys = [(request_key(key), key) for key in http]
 
     def start(self, call: Call) -> Answer | None:
-        """Answer one call."""
-        script = (
+        """Answer one call; None when a real one answers later."""
+        tool = call.tool
+        turns = (
             self.tasks.get(call.path)
             or self.tasks.get(call.frame.node.name)
-            or self.tools.get(call.tool.name)
+            or self.tools.get(tool.name)
         )
-        if script is None:
-            if self._runs_for_real(call.tool):
+        if turns is None:
+            if self._runs_for_real(tool):
                 return self._real(call)
-            return self._unanswered(call, ("stubs",), _unstubbed(call))
-        number = script.take(lambda entry: self._fits(cast(StubEntry, entry), call))
-        if number is None:
-            return self._unanswered(call, script.loc, _past_the_end(call, script))
-        return self._answer(call, cast(StubEntry, script.entries[number]), (*script.loc, number))
+            return self._unanswered(call, ("stubs",), *self._unstubbed(call))
+        rule = turns.take(StubRule, lambda rule: _fits(rule, call))
+        if rule is None:
+            return self._unanswered(call, turns.script.loc, _past_the_end(call, turns))
+        try:
+            return self._answer(call, rule)
+        except ExpressionError as error:
+            return self._unanswered(call, rule.loc, f"the stub's answer: {error.message}")
 
     def wait(self, seconds: float | None) -> list[tuple[Call, Answer]]:
         """Answers of real calls that have come in."""
@@ -137,168 +151,135 @@ class StubBook:
 
     def unused(self) -> list[StubFault]:
         """A fault for each entry that never answered, in the order of the case."""
-        scripts = [*self.tasks.values(), *self.tools.values(), *self.http.values()]
-        return [fault for script in scripts for fault in script.unused()]
+        books = (self.tasks, self.tools, self.http)
+        turns = [each for book in books for each in cast("Mapping[object, Turns]", book).values()]
+        return [fault for each in turns for fault in each.unused()]
 
-    # --- calls ---------------------------------------------------------------------------------
+    # --- calls -----------------------------------------------------------------------------------
 
     def _runs_for_real(self, tool: Tool) -> bool:
         if tool.effects == "pure" or self.real is True:
             return True
-        return tool.name in cast("Sequence[str]", self.real or ()) or (
-            bool(self.http) and tool.name.startswith("tools.fetch.")
-        )
+        if isinstance(self.real, list) and tool.name in self.real:
+            return True
+        return bool(self.http) and tool.name.startswith(FETCH_TOOLS)
 
     def _real(self, call: Call) -> Answer | None:
         answer = self.inner.start(call)
-        return answer._replace(after=call.latency) if answer and call.latency else answer
+        if answer is None or not call.latency:
+            return answer
+        return answer._replace(after=answer.after + call.latency)
 
-    def _unanswered(self, call: Call, loc: Loc, message: str) -> Answer:
-        fault = StubFault(loc, message)
+    def _unanswered(self, call: Call, loc: Loc, message: str, remedy: str = "") -> Answer:
+        """Note a fault of the case, once; the task fails, too."""
+        fault = StubFault(loc, f"{message}; add one:\n{remedy}" if remedy else message)
         if fault not in self.faults:
             self.faults.append(fault)
-        return Answer(error=Unstubbed(message.split("\n")[0]))
+        return Answer(error=Unstubbed(message))
 
-    def _fits(self, entry: StubEntry, call: Call) -> bool:
-        when = entry.when
-        if when is None:
-            return True
-        named = when.model_fields_set
-        return ("args" not in named or matches(when.args, call.args)) and (
-            "kwargs" not in named or matches(when.kwargs, call.kwargs)
-        )
-
-    def _answer(self, call: Call, entry: StubEntry, loc: Loc) -> Answer | None:
+    def _answer(self, call: Call, rule: StubRule) -> Answer | None:
         seen = {"args": call.args, "kwargs": call.kwargs, "attempt": call.attempt}
         roots = {**self.roots, "call": seen}
-        for each in entry.log:
-            for level, text in each.items():
-                call.log(cast(LogLevel, level), str(_rendered(text, roots)))
-        if entry.usage is not None:
-            call.add_usage(*parse_usage(entry.usage.cost or 0, entry.usage.tokens))
-        if entry.call == "real":
+        for level, text in rule.log:
+            call.log(level, as_text(text.render(roots)))
+        if rule.usage is not None:
+            call.add_usage(*rule.usage)
+        if rule.is_real:
             answer = self._real(call)
-            return answer and answer._replace(after=answer.after + entry.after)
-        if entry.error is not None:
-            return Answer(error=_raised(entry.error, roots), after=entry.after)
-        try:
-            value = self._value(entry, roots)
-        except ExpressionError as error:
-            return self._unanswered(call, loc, f"the stub's answer: {error.message}")
-        return Answer(value, _process_error(call, value), entry.after)
+            return answer and answer._replace(after=answer.after + rule.after)
+        if rule.error is not None:
+            return Answer(error=_raised(rule.error, roots), after=rule.after)
+        value = rule.value.render(roots)
+        if call.tool.name in PROCESS_TOOLS and isinstance(value, dict) and "exit_code" in value:
+            return _finished(call, value, rule.after)
+        return Answer(value, after=rule.after)
 
-    def _value(self, entry: StubEntry, roots: Mapping[str, object]) -> object:
-        if entry.exit is None:
-            return _rendered(entry.answer, roots)
-        return finished_value(
-            entry.exit, str(_rendered(entry.stdout, roots)), str(_rendered(entry.stderr, roots))
-        )
-
-    # --- HTTP ----------------------------------------------------------------------------------
+    # --- HTTP ------------------------------------------------------------------------------------
 
     def respond(self, request: HttpRequest) -> HttpAnswer:
         """Answer one HTTP request of the tool that is being called."""
-        call = CURRENT_CALL.get()
-        key = next((name for key, name in self._keys if key_matches(key, request)), None)
-        if key is None:
-            self._unanswered(call, ("http",), _unstubbed_request(request))
-            raise Unstubbed(f"no answer for {request.method} {request.url}")
-        script = self.http[key]
-        call.records.append(HttpRequested(call.services.now(), call.path, key))
-        number = script.take(lambda entry: _request_fits(entry, request))
-        if number is None:
-            message = f"no answer is left for {key}, request {_count(script)} of {call.path!r}"
-            self._unanswered(call, script.loc, message)
-            raise Unstubbed(message)
-        return self._reply(call, cast(HttpEntry, script.entries[number]), request)
+        call = CURRENT_CALL.get(None)
+        what = f"{request.method} {request.url}"
+        if call is None:
+            # Of a thread that outlived its call, or of a fixture: no task could be told.
+            raise Unstubbed(f"{what} was requested outside of any task's call")
+        turns = self.http.get((request.method.upper(), normal_url(request.url)))
+        if turns is None:
+            return self._refuse(call, ("http",), f"no answer for {what}", _http_entry(what))
+        call.records.append(HttpRequested(call.services.now(), call.path, turns.script.name))
+        rule = turns.take(HttpRule, lambda rule: _answers(rule, request))
+        if rule is None:
+            number = turns.next_number()
+            why = f"no entry for {turns.script.name!r} answers request {number}, of {call.path!r}"
+            return self._refuse(call, turns.script.loc, why)
+        try:
+            return self._reply(call, rule, request)
+        except ExpressionError as error:
+            return self._refuse(call, rule.loc, f"the answer: {error.message}")
 
-    def _reply(self, call: Call, entry: HttpEntry, request: HttpRequest) -> HttpAnswer:
-        call.latency += entry.after
+    def _refuse(self, call: Call, loc: Loc, message: str, remedy: str = "") -> HttpAnswer:
+        self._unanswered(call, loc, message, remedy)
+        raise Unstubbed(message)
+
+    def _reply(self, call: Call, rule: HttpRule, request: HttpRequest) -> HttpAnswer:
+        call.latency += rule.after
         seen = {"method": request.method, "url": request.url, "json": request.json}
         roots = {**self.roots, "call": {**seen, "text": request.text}}
-        if entry.error is not None:
-            raise _raised(entry.error, roots)
-        reply = entry.answer
-        if reply is None:
-            return HttpAnswer()
-        text = None if reply.text is None else str(_rendered(reply.text, roots))
-        headers = {name: str(_rendered(each, roots)) for name, each in reply.headers.items()}
-        if reply.json_body is ABSENT:
-            return HttpAnswer(reply.status, text=text, headers=headers)
-        return HttpAnswer(reply.status, _rendered(reply.json_body, roots), text, headers)
+        if rule.error is not None:
+            raise _raised(rule.error, roots)
+        headers = {name: as_text(each.render(roots)) for name, each in rule.headers}
+        if rule.json is not None:
+            return HttpAnswer(rule.status, rule.json.render(roots), headers=headers)
+        text = None if rule.text is None else as_text(rule.text.render(roots))
+        return HttpAnswer(rule.status, text=text, headers=headers)
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def _unstubbed(self, call: Call) -> tuple[str, str]:
+        """What is wrong, and a stub to paste."""
+        tool, node = call.tool.name, call.frame.node
+        what = f"{call.path!r} called {_shown_call(call)}"
+        message = f"{what}, which has effects ({call.tool.effects}) and no stub"
+        if tool.startswith(FETCH_TOOLS) and (url := _url_of(call)):
+            request = f"{tool.removeprefix(FETCH_TOOLS).upper()} {url}"
+            return message, _http_entry(request)
+        answer = "{exit: 0, stdout: ''}" if tool in PROCESS_TOOLS else "{return: null}"
+        return message, f"stubs:\n  {node.name}: {answer}"
 
 
-def _rendered(data: object, roots: Mapping[str, object]) -> object:
-    return compile_data(data).render(roots)
+def _fits(rule: StubRule, call: Call) -> bool:
+    return (rule.args is ABSENT or matches(rule.args, call.args)) and (
+        rule.kwargs is ABSENT or matches(rule.kwargs, call.kwargs)
+    )
 
 
-def _request_fits(entry: StubEntry | HttpEntry, request: HttpRequest) -> bool:
-    when = entry.when
-    if not isinstance(when, Mapping):
+def _answers(rule: HttpRule, request: HttpRequest) -> bool:
+    if not rule.when:
         return True
     seen = {"json": request.json, "text": request.text, "headers": dict(request.headers)}
-    return matches({"$partial": when}, seen)
+    return all(matches(pattern, seen[word]) for word, pattern in rule.when.items())
 
 
-def _process_error(call: Call, value: object) -> Exception | None:
-    """The failure that a finished process with this value would be."""
-    if call.tool.name not in PROCESS_TOOLS or not isinstance(value, Mapping):
-        return None
-    code = value.get("exit_code", 0)
-    if not isinstance(code, int) or code == 0:
-        return None
-    command = call.args or list(call.kwargs.values())
-    what = " ".join(str(each) for each in command)
-    stdout, stderr = str(value.get("stdout", "")), str(value.get("stderr", ""))
-    return CommandFailed.from_finished(what, code, stdout, stderr)
+def _raised(error: Raising, roots: Roots) -> Exception:
+    return make_exception(error.kind, _text(error.text, roots))
 
 
-# --- exceptions ----------------------------------------------------------------------------------
+def _text(value: Value, roots: Roots) -> str:
+    return as_text(value.render(roots))
 
 
-def exception_class(name: str, known: Mapping[str, type[Exception]]) -> type[Exception]:
-    """The class a case names: `module:Class`, a known one, a builtin or one of httpx.
-
-    Raises `HighwayError` when there is no such exception.
-    """
-    found: object = known.get(name)
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            found = getattr(importlib.import_module(module), attribute, None)
-        except ImportError as error:
-            raise HighwayError(f"exception {name!r} cannot be imported: {error}") from error
-    elif found is None:
-        found = getattr(builtins, name, None) or _of_httpx(name)
-    if not (isinstance(found, type) and issubclass(found, Exception)):
-        raise HighwayError(f"{name!r} is no exception that is known here")
-    return found
-
-
-def _of_httpx(name: str) -> object:
-    try:
-        import httpx
-    except ImportError:
-        return None
-    return getattr(httpx, name, None)
-
-
-def _raised(spec: Mapping[str, str], roots: Mapping[str, object]) -> Exception:
-    ((name, message),) = spec.items()
-    kind = exception_class(name, KNOWN_EXCEPTIONS)
-    text = str(_rendered(message, roots))
-    if kind is CommandFailed:
-        return CommandFailed(text, 1)
-    try:
-        return kind(text) if text else kind()
-    except TypeError:
-        # Its constructor wants more; what matters to the run is its class and its text.
-        error = kind.__new__(kind)
-        error.args = (text,)
-        return error
-
-
-KNOWN_EXCEPTIONS: dict[str, type[Exception]] = {"CommandFailed": CommandFailed}
+def _finished(call: Call, value: Mapping[str, object], after: float) -> Answer:
+    """What the real tool makes of a process that has ended like this."""
+    code = value["exit_code"]
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise ExpressionError(f"exit_code is a whole number, got {to_json(code)}")
+    streams = [as_text(value.get(name, "")) for name in ("stdout", "stderr")]
+    if code == 0:
+        return Answer({**value, **finished_value(code, *streams)}, after=after)
+    command: str | list[str] = [text_of(each) for each in call.args]
+    if call.tool.name == "tools.shell.run":
+        command = text_of(call.args[0] if call.args else call.kwargs.get("command"))
+    return Answer(error=CommandFailed.from_finished(command, code, *streams), after=after)
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -310,27 +291,27 @@ def _shown_call(call: Call) -> str:
     return f"{call.tool.name}({', '.join(shown)})"
 
 
-def _unstubbed(call: Call) -> str:
+def _url_of(call: Call) -> str:
+    """The URL that a fetch tool was called with; empty when it is none that a stub can name."""
+    url = call.args[0] if call.args else call.kwargs.get("url")
+    try:
+        return (
+            url
+            if isinstance(url, str) and not call.kwargs.get("params") and normal_url(url)
+            else ""
+        )
+    except ValueError:
+        return ""
+
+
+def _http_entry(request: str) -> str:
+    is_plain = not any(sign in request for sign in (": ", " #", "{{", '"')) and request[-1] != ":"
+    key = request if is_plain else json.dumps(request, ensure_ascii=False)
+    return f"http:\n  {key}: {{return: {{status: 200, json: {{}}}}}}"
+
+
+def _past_the_end(call: Call, turns: Turns) -> str:
     return (
-        f"{call.path!r} called {_shown_call(call)}, which has effects "
-        f"({call.tool.effects}) and no stub; add one:\n"
-        f"stubs:\n  {call.frame.node.name}: {{return: null}}"
-    )
-
-
-def _unstubbed_request(request: HttpRequest) -> str:
-    return (
-        f"no answer for {request.method} {request.url}; add one:\n"
-        f"http:\n  {request.method} {request.url}: {{return: {{status: 200, json: {{}}}}}}"
-    )
-
-
-def _count(script: Script) -> int:
-    return sum(script.used) + 1
-
-
-def _past_the_end(call: Call, script: Script) -> str:
-    return (
-        f"no entry of the stub for {str(script.loc[-1])!r} answers call {_count(script)}, "
+        f"no entry of the stub for {turns.script.name!r} answers call {turns.next_number()}, "
         f"{_shown_call(call)} of {call.path!r} (attempt {call.attempt})"
     )

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import UserDict
 from decimal import Decimal
+from enum import IntEnum
 from pathlib import PurePosixPath
 
 import pytest
@@ -43,6 +44,12 @@ DATA = st.recursive(
 )
 
 
+class Level(IntEnum):
+    """A number with a name."""
+
+    HIGH = 2
+
+
 class Opaque:
     """A foreign object whose `repr` cannot be had."""
 
@@ -50,7 +57,7 @@ class Opaque:
         raise RuntimeError
 
 
-FITTING = [
+FITTING: list[tuple[object, object]] = [
     (None, None),
     (1, 1.0),
     (0.1, Decimal("0.1")),
@@ -78,6 +85,8 @@ FITTING = [
     ({"$any": "bool"}, False),
     ({"$any": "list"}, ()),
     ({"$any": "map"}, {}),
+    ({"$any": "int"}, Level.HIGH),
+    (2, Level.HIGH),
     ({"$any": "map"}, UserDict()),
     ({"$approx": 1}, 1.0000009),
     ({"$approx": 0}, 1e-13),
@@ -114,7 +123,7 @@ FITTING = [
     ([{"$gt": 0}, {"$any": True}], [1, 2]),
 ]
 
-NOT_FITTING = [
+NOT_FITTING: list[tuple[object, object]] = [
     (1, True),
     (0, False),
     (False, 0),
@@ -256,15 +265,6 @@ def test_mismatches_are_there_when_nothing_fits(
                 (("titel",), "expected \"x\", got nothing; did you mean 'title'?"),
                 (("n",), "expected 1, got 2"),
                 (("title",), 'expected nothing, got "x"'),
-            ],
-        ),
-        (
-            {"a": 1},
-            {f"a{number}": 1 for number in range(2)},
-            [
-                (("a",), "expected 1, got nothing; did you mean 'a0'?"),
-                (("a0",), "expected nothing, got 1"),
-                (("a1",), "expected nothing, got 1"),
             ],
         ),
         ([{"a": 1}], [{"a": 2}], [((0, "a"), "expected 1, got 2")]),

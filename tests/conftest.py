@@ -1,0 +1,43 @@
+"""Pytest runs inside tests, in a folder and an environment that are the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from projects import Write
+
+# Loaded here, so that the inner runs of one process share it and do not import it again each.
+import pytest_highway.items
+
+assert pytest_highway.items
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No CI and a wide terminal, whoever runs the tests."""
+    for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "240")
+
+
+# What other plugins do at the end of a run costs more than the run; none of it matters here.
+ADDOPTS = "-p no:hypothesispytest -p no:cov -p no:anyio"
+
+
+@pytest.fixture
+def write(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write files below rootdir, given as {path: text}; makes the folder a rootdir."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", ADDOPTS)
+
+    def write_all(files: Mapping[str, str]) -> Path:
+        for name, text in {"pytest.ini": "[pytest]\n", **files}.items():
+            path = pytester.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return pytester.path
+
+    return write_all
