@@ -199,7 +199,7 @@ class StubEntry(Strict):
     stderr: str = ""
     after: Duration = 0.0
     usage: Usage | None = None
-    log: Annotated[list[dict[str, str]], BeforeValidator(_as_list)] = Field([])
+    log: Annotated[list[dict[str, str]], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
 class HttpWhen(Strict):
@@ -207,7 +207,7 @@ class HttpWhen(Strict):
 
     json_body: Pattern = Field(ABSENT, alias="json")
     text: Pattern = None
-    headers: Data = Field({})
+    headers: Data = Field(default_factory=dict)
 
 
 class HttpReply(Strict):
@@ -216,7 +216,7 @@ class HttpReply(Strict):
     status: Annotated[int, Field(ge=100, le=599)] = 200
     json_body: Pattern = Field(ABSENT, alias="json")
     text: str | None = None
-    headers: dict[str, str] = Field({})
+    headers: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_body(self) -> HttpReply:
@@ -280,18 +280,18 @@ class Expect(Strict):
 
     status: Annotated[str | None, _one_of(STATUSES)] = None
     error: Annotated[ExpectedError | None, BeforeValidator(_error), Given] = None
-    branches: Annotated[Data, Given] = Field({})
+    branches: Annotated[Data, Given] = Field(default_factory=dict)
     tasks: Annotated[
         dict[str, Annotated[ExpectedTask, BeforeValidator(_task), Given]],
         Given,
-    ] = Field({})
-    calls: Annotated[Data, Given] = Field({})
-    results: Annotated[Data, Given] = Field({})
-    memory: Annotated[Data, Given] = Field({})
+    ] = Field(default_factory=dict)
+    calls: Annotated[Data, Given] = Field(default_factory=dict)
+    results: Annotated[Data, Given] = Field(default_factory=dict)
+    memory: Annotated[Data, Given] = Field(default_factory=dict)
     output: Pattern = None
     usage: Annotated[UsageModel | None, Given] = None
     duration: Annotated[object, PlainValidator(_seconds)] = None
-    order: Annotated[list[str], Given] = Field([])
+    order: Annotated[list[str], Given] = Field(default_factory=list)
     transcript: Annotated[TranscriptModel | None, BeforeValidator(_transcript), Given] = None
 
 
@@ -319,13 +319,15 @@ class CaseModel(Strict):
     """One case, with the params of its id rendered."""
 
     description: str = ""
-    variables: Data = Field({})
-    env: Environment = Field({})
-    marks: list[Annotated[str | Mapping[str, object], PlainValidator(_mark)]] = Field([])
-    fixtures: Annotated[list[str], AfterValidator(_once)] = Field([])
-    params: dict[str, Data] = Field({})
-    stubs: Stubs = Field({})
-    http: HttpStubs = Field({})
+    variables: Data = Field(default_factory=dict)
+    env: Environment = Field(default_factory=dict)
+    marks: list[Annotated[str | Mapping[str, object], PlainValidator(_mark)]] = Field(
+        default_factory=list
+    )
+    fixtures: Annotated[list[str], AfterValidator(_once)] = Field(default_factory=list)
+    params: dict[str, Data] = Field(default_factory=dict)
+    stubs: Stubs = Field(default_factory=dict)
+    http: HttpStubs = Field(default_factory=dict)
     real: Annotated[bool | list[str], PlainValidator(_real)] = False
     events: list[OutsideEvent] = Field([])
     locks: dict[str, BusyLock] = Field({})
@@ -342,4 +344,4 @@ class TestFile(Strict):
     workflow: str
     tests: dict[str, object] = Field(min_length=1)
     test_defaults: object = None
-    metadata: Data = Field({})
+    metadata: Data = Field(default_factory=dict)

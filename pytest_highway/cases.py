@@ -69,7 +69,7 @@ class Case:
         origin = replace(self.origin, renamed=renderer.renamed)
         model, faults = _validated(origin, data)
         faults = [*own.faults, *renderer.faults, *faults]
-        if model is None or faults:
+        if faults:
             raise SourceError(faults)
         # Names and patterns may be new: whoever runs the case checks and compiles it again.
         return replace(
@@ -87,7 +87,7 @@ class Case:
 def read_cases(document: Document) -> tuple[list[Case], list[Diagnostic]]:
     """All cases of a document, in file order, and what is wrong with them.
 
-    A case with faults is among them when the rest of it could be read: for more checks, not to run.
+    A case with faults is among them, without what is wrong in it: for more checks, not to run.
     """
     data = _mapping(document.data)
     tests, defaults = data.get("tests"), _mapping(data.get(DEFAULTS))
@@ -124,8 +124,6 @@ def read_defaults(document: Document) -> tuple[Case | None, list[Diagnostic]]:
     written = {"expect": dict(PLACEHOLDER), **defaults}
     data = renderer.render_case(written)
     model, faults = _validated(origin, data, renderer.waiting)
-    if model is None:
-        return None, [*renderer.faults, *faults]
     case = Case(DEFAULTS, DEFAULTS, "", origin, written, data, {}, model, pending=True)
     return case, [*renderer.faults, *faults]
 
@@ -182,10 +180,9 @@ def _variant(
     if renderer.renamed:
         origin = replace(origin, renamed=renderer.renamed)
     model, faults = _validated(origin, data, renderer.waiting)
-    if model is not None:
-        shown = f"{name}[{param}]" if param else name
-        pending = bool(own.waiting or renderer.waiting)
-        add(Case(shown, name, param, origin, merged, data, values, model, pending))
+    shown = f"{name}[{param}]" if param else name
+    pending = bool(own.waiting or renderer.waiting)
+    add(Case(shown, name, param, origin, merged, data, values, model, pending))
     return [*own.faults, *renderer.faults, *faults]
 
 
@@ -203,7 +200,7 @@ def _params(merged: Mapping[str, object], param: str) -> dict[str, object]:
 
 def _validated(
     origin: Origin, data: dict[str, object], waiting: Collection[Loc] = ()
-) -> tuple[CaseModel | None, list[Diagnostic]]:
+) -> tuple[CaseModel, list[Diagnostic]]:
     """The case as far as it can be read, and what is wrong with it.
 
     What waits for a fixture (the places `waiting`) may be of another type than the text it still
@@ -214,7 +211,6 @@ def _validated(
         message = "the case expects nothing, so it tests nothing; add `expect`"
         found.append(origin.fault(("expect",) if "expect" in data else (), message, key=True))
         data = {**data, "expect": PLACEHOLDER}
-    model: CaseModel | None
     try:
         model = CaseModel.model_validate(data)
     except ValidationError as error:
@@ -222,19 +218,20 @@ def _validated(
         faults = faults_of(error, data, origin.document, origin.place)
         found += [each for each in faults if each.position not in open_places]
         model = _partial_model(data, [each["loc"] for each in error.errors()])
-    if model is not None and not model.expect.model_fields_set:
+    if not model.expect.model_fields_set:
         message = "the case expects nothing, so it tests nothing; say what in `expect`"
         found.append(origin.fault(("expect",), message, key=True))
     return model, found
 
 
-def _partial_model(data: Mapping[str, object], wrong: Sequence[Loc]) -> CaseModel | None:
+def _partial_model(data: Mapping[str, object], wrong: Sequence[Loc]) -> CaseModel:
     """The model of a case without what is wrong in it."""
     kept = {"expect": PLACEHOLDER, **_without(data, wrong)}
     try:
         return CaseModel.model_validate(kept)
     except ValidationError:
-        return None  # What is wrong has been said.
+        # What is wrong has been said; that there is more beneath it can wait.
+        return CaseModel.model_validate({"expect": PLACEHOLDER})
 
 
 def _without(data: Mapping[str, object], wrong: Sequence[Loc], loc: Loc = ()) -> dict[str, object]:

@@ -80,24 +80,36 @@ def instant(clock: Clock, at: float) -> datetime:
 
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIMPLE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_ISO = re.compile(r"P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
+_SIMPLE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_ISO = re.compile(
+    r"P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII
+)
 DURATION_FORMS = "a number of seconds, or a text such as '1.5s', '500ms', '5m', '2h', '1d', 'PT1S'"
 
 
 def parse_duration(value: object) -> float:
     """Seconds, from any form of LANGUAGE 1; raises `ValueError` with the forms that exist."""
+    seconds = _seconds(value)
+    if 0 <= seconds < math.inf:
+        return seconds
+    raise ValueError(f"{value!r} is no duration; allowed: {DURATION_FORMS}")
+
+
+def _seconds(value: object) -> float:
+    """The seconds of a duration; NaN or infinity for what is none."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if value >= 0 and math.isfinite(value):
+        try:
             return float(value)
-    elif isinstance(value, str):
+        except OverflowError:
+            return math.inf
+    if isinstance(value, str):
         if simple := _SIMPLE.fullmatch(value):
             return round(float(simple[1]) * UNITS[simple[2]], 6)
         iso = _ISO.fullmatch(value)
         if iso and any(iso.groups()):
             days, hours, minutes, seconds = (float(each or 0) for each in iso.groups())
             return days * 86400 + hours * 3600 + minutes * 60 + seconds
-    raise ValueError(f"{value!r} is no duration; allowed: {DURATION_FORMS}")
+    return math.nan
 
 
 def shown_duration(seconds: float) -> str:

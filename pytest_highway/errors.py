@@ -84,11 +84,11 @@ def window(line: str, column: int) -> tuple[str, int]:
 
 
 class SourceError(HighwayError):
-    """One or more findings in one file; `str()` is all of them, rendered, in file order."""
+    """One or more findings, mostly of one file; `str()` is all, rendered, file by file in order."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         found = dict.fromkeys(diagnostics)
-        self.diagnostics = tuple(sorted(found, key=lambda each: each.position))
+        self.diagnostics = tuple(sorted(found, key=lambda each: (each.path, each.position)))
         super().__init__(self.diagnostics)
 
     def __str__(self) -> str:

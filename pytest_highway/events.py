@@ -335,7 +335,8 @@ def decode_log(text: str) -> list[Event]:
     """The events that `encode_log` wrote; raises `LogFormatError` naming the line."""
     log: list[Event] = []
     # Not `splitlines`: JSON leaves U+2028 and its like as they are inside a text.
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+    lines = text.removesuffix("\n").split("\n") if text else []
+    for number, line in enumerate(lines, start=1):
         try:
             name, *values = cast("list[object]", from_json(line))
             log.append(_event(cast("str", name), values))

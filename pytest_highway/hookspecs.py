@@ -21,7 +21,8 @@ __all__ = ["pytest_highway_after_case", "pytest_highway_before_case", "pytest_hi
 def pytest_highway_tools(config: pytest.Config, registry: Registry) -> None:
     """Register tools: `registry.add(function)` or `registry.add_module(module)`.
 
-    Called once in a session, before the first workflow file is read.
+    Called before the first workflow file is read, and again for a file of a folder where other
+    conftests hold: tools that a `conftest.py` registers exist below its folder only.
     """
 
 

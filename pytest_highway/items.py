@@ -35,6 +35,8 @@ from pytest_highway.views import RunResult
 
 __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 
+Excinfo = pytest.ExceptionInfo[BaseException]
+
 CHECK = "check"
 
 
@@ -49,7 +51,7 @@ def shown_path(config: pytest.Config, path: Path) -> str:
 
 
 def items_of(file: pytest.File) -> Iterator[pytest.Item]:
-    """The items of a workflow file; raises `HighwayError` when the tools cannot be loaded.
+    """The items of a workflow file; raises `CollectError` when the tools cannot be loaded.
 
     That error is raised for the first file only: it says the same of all others, which have no
     items then.
@@ -58,6 +60,8 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
         registry = registry_for(file.config, file.ihook)
     except NoTools:
         return
+    except (HighwayError, HighwayWarning) as error:  # a sentence that needs no traceback
+        raise file.CollectError(str(error)) from error
     named = _named_items(file)
     try:
         cases = _cases(file, registry)
@@ -123,7 +127,7 @@ class WorkflowItem(pytest.Function):
     line = 1
 
     @cached_property
-    def id(self) -> object:  # type: ignore[override]  # pytest's own type is private
+    def id(self) -> object:  # type: ignore[override]  # theirs is private
         """The structured form of `nodeid`, in versions of pytest that have one.
 
         They split an id that they read (what failed last, what a worker reports) into name and
@@ -141,7 +145,7 @@ class WorkflowItem(pytest.Function):
         """
         return self.path, self.line - 1, f"{shown_path(self.config, self.path)}: {self.name}"
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> object:  # type: ignore[override]  # pytest's own return type is private
+    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # theirs is private
         """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
         if isinstance(excinfo.value, CaseFailed | HighwayError):
             return FailureText(str(excinfo.value))

@@ -175,7 +175,7 @@ def _rule(value: object) -> str:
 
 def _cost(value: object) -> Decimal:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value) and value >= 0:
+        if 0 <= value < math.inf:
             # Through text: 0.1 is the decimal that the author wrote, so that costs add exactly.
             return Decimal(str(value))
     raise ValueError(f"expected an amount of 0 or more, got {_named(value)}")
@@ -201,7 +201,9 @@ class Retry(Strict):
 
     max_retries: Amount
     delay: Duration = 0.0
-    backoff: float = Field(2.0, ge=1, validation_alias=AliasChoices("backoff", "backoff_factor"))
+    backoff: float = Field(
+        2.0, ge=1, allow_inf_nan=False, validation_alias=AliasChoices("backoff", "backoff_factor")
+    )
     max_delay: Duration | None = None
     retry_on: list[str] | None = None
 
@@ -529,6 +531,8 @@ def _worded(kind: str, message: str, value: object, context: Mapping[str, object
         return f"{value!r} is not allowed here; allowed: {context['expected']}"
     if kind == "too_short":
         return "is empty; at least one is needed"
+    if kind == "extra_forbidden":
+        return "this key stands here under another name as well; give one of them"
     return message[:1].lower() + message[1:] + f", got {_named(value)}"
 
 

@@ -119,18 +119,10 @@ class WorkflowFile(pytest.Module):
     """
 
     def collect(self) -> Iterator[pytest.Item]:
-        """An item for each case, else one for the file."""
+        """An item for each case, else one for the file; `CollectError` when there are no tools."""
         from pytest_highway.items import items_of
 
         return items_of(self)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> object:  # type: ignore[override]  # pytest's own return type is private
-        """One sentence for a user's mistake, such as a tools module that cannot be imported."""
-        from pytest_highway.errors import HighwayError
-
-        if isinstance(excinfo.value, HighwayError | pytest.PytestWarning):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)
 
 
 def is_workflow(path: Path, parent: pytest.Collector) -> bool:
@@ -235,11 +227,12 @@ def pytest_report_from_serializable(
     """Give a report from a worker of pytest-xdist the failure text that it was sent without."""
     report = yield
     text = getattr(report, "longrepr", None)
-    if report is not None and isinstance(text, str) and PLACED.match(text):
+    if report is None or not isinstance(text, str) or not PLACED.match(text):
+        return report
+    if report.nodeid.partition("::")[0].lower().endswith(SUFFIXES):
         from pytest_highway.failures import FailureText
 
-        # Of what pytest declares for it this has all that is asked of a failure.
-        setattr(report, "longrepr", FailureText(text))  # noqa: B010  # see above
+        vars(report)["longrepr"] = FailureText(text)
     return report
 
 

@@ -59,7 +59,9 @@ def edits_of(
         if failure.update is NOTHING:
             raise EditRefused(f"no new text would do for this: {failure.message}")
         make = _file_edit if failure.golden else _yaml_edit
-        edits.append(make(file, shown, case, failure))
+        edit = make(file, shown, case, failure)
+        if edit not in edits:  # several failures may be mended by one
+            edits.append(edit)
     inline = [Edit(tuple(each["loc"]), each["value"]) for each in edits if each["loc"]]
     if inline:  # a trial: what YAML cannot hold is refused now
         edited(file.read_bytes(), inline, path=shown)

@@ -27,6 +27,7 @@ from pytest_highway.plan import Loc
 from pytest_highway.template import Faults, Value, compile_data
 from pytest_highway.tool_context import LogLevel, parse_usage
 from pytest_highway.tools import Registry
+from pytest_highway.values import ATOMS
 
 __all__ = [
     "PROCESS_TOOLS",
@@ -296,8 +297,9 @@ class _Compiler:
         if body is not ABSENT:
             try:
                 json.dumps(body, allow_nan=False)
-            except ValueError as error:
-                self.fault(loc, f"the answer cannot be written as JSON: {error}")
+            except ValueError:
+                # Not the error's own text: it differs from one Python to the next.
+                self.fault(loc, "JSON has no infinity and no NaN, so no server could answer this")
 
     # --- parts of entries ------------------------------------------------------------------------
 
@@ -319,7 +321,9 @@ class _Compiler:
     def _written(self, loc: Loc) -> object:
         found: object = self.case.data
         for step in loc:
-            found = found[step] if isinstance(found, dict | list) else None  # type: ignore[index]  # a path of the data itself
+            members = dict(enumerate(found)) if isinstance(found, list) else found
+            assert isinstance(members, Mapping)  # `loc` is a path of the data itself
+            found = members[step]
         return found
 
     def _logs(
@@ -353,6 +357,8 @@ Entry = TypeVar("Entry", StubEntry, HttpEntry)
 
 def pattern_findings(case: Case, pattern: object, loc: Loc) -> list[Diagnostic]:
     """What is wrong with a pattern at `loc`: a word at its key, an operand at itself."""
+    if type(pattern) in ATOMS:
+        return []
     return [
         case.origin.fault((*loc, *inside), message, key="cannot take" not in message)
         for inside, message in faults(pattern, rendered=not case.pending)

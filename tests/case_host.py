@@ -116,3 +116,19 @@ def outcome(loaded: Loaded, wanted: str, **fixtures: object) -> list[str]:
 def messages(folder: Path, text: str, name: str = "case") -> list[str]:
     """All that is wrong with one case of a file's text."""
     return outcome(load(folder, text), name)
+
+
+DATA = Path(__file__).parent / "data"
+OK = "expect: {status: success}"
+
+
+def tabled(name: str) -> list[tuple[str, list[str]]]:
+    """The words of a case and the findings about it, for each block of a table in `data`."""
+    found = []
+    for block in (DATA / name).read_text(encoding="utf-8").split("\n\n"):
+        lines = [line for line in block.strip("\n").split("\n") if line[:1] != "#"]
+        words = [line for line in lines if line[:3] != "=> "]
+        if not any(line.startswith("expect:") for line in words):
+            words.append(OK)
+        found.append(("\n".join(words), [line[3:] for line in lines if line[:3] == "=> "]))
+    return [(words, findings) for words, findings in found if findings]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from projects import Write
 
-# Loaded here, so that the inner runs of one process share it and do not import it again each.
-import pytest_highway.items
-
-assert pytest_highway.items
-
 pytest_plugins = ["pytester"]
+
+# So that the inner runs of one process share it and do not import it again each.
+import_module("pytest_highway.items")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -44,16 +45,15 @@ class Script(InlineRunner):
     """
 
     answers: Mapping[str, Answer | Sequence[Answer]] = field(default_factory=dict)
-    made: list[str] = field(default_factory=list)
+    made: Counter[str] = field(default_factory=Counter)
 
     def start(self, call: Call) -> Answer:
         name = call.frame.node.id
         planned = self.answers.get(name, Answer(name))
         if isinstance(planned, Answer):
             planned = [planned]
-        number = min(self.made.count(name), len(planned) - 1)
-        self.made.append(name)
-        return planned[number]
+        self.made[name] += 1
+        return planned[min(self.made[name], len(planned)) - 1]
 
 
 def failing(message: str = "no", kind: type[Exception] = ValueError, after: float = 0.0) -> Answer:

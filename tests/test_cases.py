@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from case_host import headlines, load, messages, outcome, run, text_of
+from case_host import headlines, load, messages, outcome, run, tabled, text_of
 
 from pytest_highway.errors import SourceError
 
@@ -57,29 +57,17 @@ def test_a_case_that_fits_has_no_faults(tmp_path: Path) -> None:
 # --- names and words -----------------------------------------------------------------------------
 
 STATES = "'success', 'failed', 'timed_out', 'skipped', 'upstream_failed', 'cancelled'"
-OK = "expect: {status: success}"
-DATA = Path(__file__).parent / "data" / "case_faults.txt"
 
 
-def tabled() -> list[tuple[str, str]]:
-    """The words and the findings of each block of the table."""
-    blocks = []
-    for block in DATA.read_text(encoding="utf-8").split("\n\n"):
-        lines = [line for line in block.strip("\n").split("\n") if line[:1] != "#"]
-        words = [line for line in lines if line[:3] != "=> "]
-        expected = any(line.startswith("expect:") for line in words)
-        found = [line[3:] for line in lines if line[:3] == "=> "]
-        blocks.append(("\n".join([*words, *([] if expected else [OK])]), "\n".join(found)))
-    return [(words, found) for words, found in blocks if found]
-
-
-@pytest.mark.parametrize(("words", "found"), tabled())
-def test_what_cannot_be_meant_is_found_at_its_place(tmp_path: Path, words: str, found: str) -> None:
-    assert faults(tmp_path, words) == found.split("\n")
+@pytest.mark.parametrize(("words", "found"), tabled("case_faults.txt"))
+def test_what_cannot_be_meant_is_found_at_its_place(
+    tmp_path: Path, words: str, found: list[str]
+) -> None:
+    assert faults(tmp_path, words) == found
 
 
 def test_the_table_of_faults_is_read() -> None:
-    assert len(tabled()) > 100
+    assert len(tabled("case_faults.txt")) > 100
 
 
 NO_EXPECT = "the case expects nothing, so it tests nothing; add `expect`"
@@ -323,6 +311,34 @@ expect: {status: success}
         run(load(tmp_path, one(words.replace(".number}}", ".number.x}}"))), "case", number=3)
 
 
+def test_a_fixture_that_is_no_plain_data_is_read_as_its_text(tmp_path: Path) -> None:
+    class Handle:
+        def __str__(self) -> str:
+            return "handle 7"
+
+    words = """
+fixtures: [handle]
+stubs: {ask: {return: "{{fixtures.handle}}"}}
+expect: {results: {answer: handle 7}}
+"""
+    assert outcome(load(tmp_path, one(words)), "case", handle=Handle()) == []
+
+
+def test_a_fixture_may_name_the_host_of_a_request(tmp_path: Path) -> None:
+    text = text_of(
+        "get: {function: tools.fetch.get, args: ['http://{{variables.host}}/']}",
+        """
+        case:
+          fixtures: [host]
+          variables: {host: "{{fixtures.host}}"}
+          http: {"GET http://{{fixtures.host}}/": {raise: {"{{fixtures.error}}": "no"}}}
+          expect: {error: OSError}
+        """.replace("[host]", "[host, error]"),
+        "variables: {host: x}\n",
+    )
+    assert outcome(load(tmp_path, text), "case", host="a.test", error="OSError") == []
+
+
 def test_what_waits_for_a_fixture_hides_no_other_fault(tmp_path: Path) -> None:
     words = """
 fixtures: [number]
@@ -420,14 +436,14 @@ test_defaults:
     )
     assert headlines(tmp_path, text) == [
         (
-            "6:17: unknown key 'retrun'; allowed: 'when', 'times', 'return', 'raise', 'call', 'exit', "
-            "'stdout', 'stderr', 'after', 'usage', 'log'; did you mean 'return'?"
+            "6:17: unknown key 'retrun'; allowed: 'when', 'times', 'return', 'raise', 'call', "
+            "'exit', 'stdout', 'stderr', 'after', 'usage', 'log'; did you mean 'return'?"
         ),
         f"7:25: 'sucess' is not allowed here; allowed: {STATES}; did you mean 'success'?",
         "7:33: unknown task 'aks'; did you mean 'ask'?",
         (
-            "8:3: unknown key 'foo'; allowed: 'description', 'variables', 'env', 'marks', 'fixtures', "
-            "'params', 'stubs', 'http', 'real', 'cancel', 'now', 'expect'"
+            "8:3: unknown key 'foo'; allowed: 'description', 'variables', 'env', 'marks', "
+            "'fixtures', 'params', 'stubs', 'http', 'real', 'cancel', 'now', 'expect'"
         ),
     ]
 

@@ -101,7 +101,9 @@ def test_a_mark_that_pytest_would_stumble_over_is_a_finding_of_the_file(
 ) -> None:
     write({"workflows/a.yaml": case(f"marks: [{mark}]", "expect: {status: success}")})
     result = pytester.runpytest_inprocess()
-    result.stdout.fnmatch_lines([f"FAILED workflows/a.yaml::check - workflows/a.yaml:6:*: {message}"])
+    result.stdout.fnmatch_lines(
+        [f"FAILED workflows/a.yaml::check - workflows/a.yaml:6:*: {message}"]
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--strict-markers"], ["-W", "error"]])
@@ -135,7 +137,7 @@ def pytest_runtest_setup(item):
     write({"workflows/a.yaml": text, "conftest.py": conftest, "pytest.ini": ini})
     result = pytester.runpytest_inprocess("-s", "-W", "error")
     result.stdout.fnmatch_lines(
-        ["*[[]('plain', (), {}), ('one', (5,), {}), ('two', (1, 'b'), {}), ('named', (), {'x': 1})]*"]
+        ["*[[]('plain', (), {}), ('one', (5,), {}), ('two', (1, 'b'), {}), ('named', (), {'x': *"]
     )
 
 
@@ -195,15 +197,16 @@ tasks:
 tests:
   happy:
     fixtures: [once, each, tmp_path, per_file]
-    variables: {name: "{{fixtures.once.name}}", size: "{{fixtures.once.size}}", dir: "{{fixtures.tmp_path}}"}
+    variables:
+      name: "{{fixtures.once.name}}"
+      size: "{{fixtures.once.size}}"
+      dir: "{{fixtures.tmp_path}}"
     expect:
       calls: {say: [{args: ["ship [1, 2] {{fixtures.tmp_path}}"]}]}
-      transcript: {level: log, match: contains, lines: ["info: ship [1, 2] */test_*happy0 (glob)"]}
+      transcript: {level: log, match: contains, lines: ["info: ship ?1, 2? */happy0 (glob)"]}
 """
     write({"workflows/a.yaml": text, "conftest.py": FIXTURES})
-    result = pytester.runpytest_inprocess()
-    result.stdout.no_fnmatch_line("workflows/a.yaml:10*")
-    result.stdout.no_fnmatch_line("*Traceback*")
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
 def test_an_unknown_fixture_is_an_error_at_its_place_with_the_known_ones(
@@ -266,7 +269,7 @@ def test_workers_have_the_same_items_in_the_same_order_with_the_same_outcomes(
     write({**flows, "other/workflows/b.yaml": FLOW})
     args = ["-v", "-p", "no:randomly", "workflows", "other/workflows"]
     alone = outcomes(pytester.runpytest_inprocess(*args))
-    result = pytester.runpytest_subprocess(*args, "-n", "2")
+    result = pytester.runpytest_inprocess(*args, "-n", "2")
     lines = [line.split() for line in result.outlines if line[:3] == "[gw" and "::" in line]
     shared = {words[-1]: words[-2] for words in lines}
     assert shared == alone
@@ -279,10 +282,10 @@ def test_a_failure_from_a_worker_has_one_line_in_the_summary_of_a_ci_run(
 ) -> None:
     write({"workflows/a.yaml": RED})
     monkeypatch.setenv("CI", "1")
-    result = pytester.runpytest_subprocess("-n", "1")
-    summary = result.outlines[result.outlines.index(next(x for x in result.outlines if "short test summary" in x)) :]
-    assert [line.split(":")[0] for line in summary[1:2]] == ["FAILED workflows/a.yaml"]
-    assert len(summary) == 3
+    result = pytester.runpytest_inprocess("-n", "1")
+    *_, failed, end = result.outlines
+    assert failed.startswith("FAILED workflows/a.yaml::happy - workflows/a.yaml:5:28: ")
+    assert "1 failed" in end
 
 
 # --- reports -------------------------------------------------------------------------------------
@@ -350,7 +353,12 @@ def test_a_colourless_report_has_no_escapes(pytester: pytest.Pytester, write: Wr
 
 @pytest.mark.parametrize(
     ("what", "expected"),
-    [("skip", {"skipped": 1}), ("fail", {"failed": 1}), ("exit", {"failed": 1}), ("", {"passed": 1})],
+    [
+        ("skip", {"skipped": 1}),
+        ("fail", {"failed": 1}),
+        ("exit", {"failed": 1}),
+        ("", {"passed": 1}),
+    ],
 )
 def test_what_a_tool_raises_at_pytest_reaches_pytest(
     pytester: pytest.Pytester, write: Write, what: str, expected: dict[str, int]
@@ -363,7 +371,7 @@ def test_what_a_tool_raises_at_pytest_reaches_pytest(
 def test_an_interrupt_in_a_tool_ends_the_session(pytester: pytest.Pytester, write: Write) -> None:
     flows = {"workflows/a.yaml": acting("interrupt"), "workflows/b.yaml": FLOW}
     write({**flows, "app_tools.py": TOOLS, "pytest.ini": WITH_TOOLS})
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_inprocess(no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.no_fnmatch_line("*passed*")
 

@@ -3,66 +3,196 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-import pytest_highway
 from projects import FLOW, Write
 
+import pytest_highway
+
 PACKAGE = Path(pytest_highway.__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
+NAME = PACKAGE.name
 
 
 def name_of(path: Path) -> str:
-    """`toolbox.log` for a file, the package itself being an empty name."""
+    """`toolbox.log` for a file; the package itself has an empty name."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at any depth of its code, by its full name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+class RunTime(ast.NodeTransformer):
+    """Takes out what only type checkers read."""
+
+    def visit_If(self, node: ast.If) -> ast.If | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
+
+
+def imports(module: str) -> Iterator[str]:
+    """The full name of everything that a module imports when it runs, at any depth of its code."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for node in ast.walk(RunTime().visit(tree)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            inside = [f"{base}.{alias.name}" for alias in node.names]
-            files = [PACKAGE.parent.joinpath(*name.split(".")) for name in inside]
-            found = [file.with_suffix(".py").exists() or file.is_dir() for file in files]
-            yield from (name if is_module else base for name, is_module in zip(inside, found, strict=True))
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def importers(module: str) -> list[str]:
-    """Who in the package imports a module, or one inside it."""
+def used_by(module: str) -> list[str]:
+    """The modules of the package that a module imports."""
+    found = []
+    for name in imports(module):
+        inside = name.removeprefix(f"{NAME}.")
+        near = [inside, inside.rpartition(".")[0]] if inside != name else []
+        found += [each for each in near if each in MODULES and each not in ("", module)][:1]
+    return list(dict.fromkeys(found))
+
+
+def importers(library: str) -> list[str]:
+    """Who in the package imports a library, or anything inside it."""
     return [
-        name_of(path)
-        for path in MODULES
-        if any(f"{each}.".startswith(f"{module}.") for each in imports(path))
+        module
+        for module in MODULES
+        if any(f"{name}.".startswith(f"{library}.") for name in imports(module))
     ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_module_imports_the_insides_of_pytest(path: Path) -> None:
-    assert [each for each in imports(path) if each.split(".")[0] == "_pytest"] == []
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_imports_the_insides_of_pytest(module: str) -> None:
+    assert [name for name in imports(module) if name.split(".")[0] == "_pytest"] == []
 
 
 @pytest.mark.parametrize(
-    ("module", "allowed"),
+    ("library", "allowed"),
     [
-        ("pytest", {"hookspecs", "items", "marks", "plugin", "registries", "updating"}),
-        ("pluggy", {"registries"}),
-        ("time", {"clock", "toolbox.process"}),
-        ("httpx", {"http_stub", "toolbox.fetch", "exceptions", "stubs"}),
-        ("respx", {"http_stub"}),
-        ("yaml", {"document", "yaml_source", "yaml_text", "yaml_nodes", "yaml_edit"}),
-        ("random", set()),
-        ("logging", set()),
+        ("pytest", ["hookspecs", "items", "marks", "plugin", "registries", "updating"]),
+        ("pluggy", ["registries"]),
+        ("time", ["clock", "toolbox.process"]),
+        ("httpx", ["exceptions", "http_stub", "stubs", "toolbox.fetch"]),
+        ("respx", ["http_stub"]),
+        ("yaml", ["document", "yaml_nodes"]),
+        ("random", []),
+        ("logging", []),
     ],
 )
-def test_few_modules_import_what_binds_or_costs(module: str, allowed: set[str]) -> None:
-    assert set(importers(module)) - allowed == set()
+def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]) -> None:
+    assert [module for module in importers(library) if module not in allowed] == []
 
 
 # --- floors --------------------------------------------------------------------------------------
+
+# From the ground up; each row is a floor with its rooms.
+FLOORS = [
+    ["errors serialization events", "clock", "graph", "json_body"],
+    [
+        "sourcetext scalars places anchors yaml_syntax document",
+        "values operations filters tokens closures parser expression template",
+        "forms alignment equality lines patterns matchers repatterning",
+    ],
+    ["models", "tool_context tools exceptions state"],
+    [
+        "plan compiler checks",
+        """toolbox toolbox.command toolbox.events toolbox.fetch toolbox.log toolbox.memory
+        toolbox.process toolbox.shell""",
+        "http_stub",
+    ],
+    ["case_models origins rendering scripts cases case_checks", "frame rules"],
+    ["loading", "operators", "executors"],
+    ["engine", "transcript views", "stubs"],
+    ["simulation", "expectations", "yaml_text yaml_nodes yaml_source yaml_changes yaml_edit"],
+    ["failures", "golden rewriting"],
+    ["hookspecs", "marks", "registries", "updating"],
+    ["items"],
+    ["plugin"],
+]
+PLACES = {
+    module: (floor, room)
+    for floor, rooms in enumerate(FLOORS)
+    for room in rooms
+    for module in room.split()
+}
+
+
+def test_every_module_has_a_room() -> None:
+    """A new module is placed in the table above, on the lowest floor that holds what it uses."""
+    assert sorted(PLACES) == sorted(module for module in MODULES if module)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module in PLACES])
+def test_a_module_imports_from_its_room_and_from_floors_below(module: str) -> None:
+    """What each floor is, from the ground up.
+
+    0: diagnostics, codecs, events, the clock: plain values. 1: texts: YAML with positions, the
+    expression language, comparing. 2: shapes of workflows; tools and what they are handed. 3: the
+    checked plan; built-in tools; HTTP stubs. 4: cases; the contract between operators and engine.
+    5: a file as a whole; the operators; runners of calls. 6: the engine; what is derived from its
+    log; the stub book: three rooms that do not know each other. 7: a case's run; its expectations;
+    editing YAML. 8: failure texts; what an update would write. 9: pytest's side, one subject a
+    room. 10: items. 11: the entry point, which everything heavy is kept out of.
+    """
+    floor, room = PLACES[module]
+    used = [each for each in used_by(module) if each in PLACES]
+    assert [each for each in used if PLACES[each][0] >= floor and PLACES[each][1] != room] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    order = TopologicalSorter({module: used_by(module) for module in MODULES}).static_order()
+    assert sorted(order) == sorted(MODULES)
+
+
+# --- runs without workflows ----------------------------------------------------------------------
+
+LISTING = """\
+import sys
+
+def test_it():
+    print()
+    for name in sorted(sys.modules):
+        print("loaded", name)
+"""
+
+
+def loaded(pytester: pytest.Pytester, *args: str) -> list[str]:
+    result = pytester.runpytest_subprocess("-s", *args)
+    result.assert_outcomes(passed=1)
+    return [line.split()[1] for line in result.outlines if line.startswith("loaded ")]
+
+
+def test_a_run_without_workflows_loads_two_modules_of_ours_and_no_library(
+    pytester: pytest.Pytester, write: Write
+) -> None:
+    write({"test_it.py": LISTING, "data/some.yaml": "a: 1\n"})
+    without = loaded(pytester, "-p", "no:highway")
+    more = [name for name in loaded(pytester) if name not in without]
+    foreign = [name for name in more if name.split(".")[0] not in sys.stdlib_module_names]
+    assert foreign == [NAME, f"{NAME}.hookspecs", f"{NAME}.plugin"]
+
+
+@pytest.fixture
+def _broken_pydantic(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makepyfile(pydantic="raise ImportError('pydantic is broken')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), str(PACKAGE.parent)]))
+
+
+@pytest.mark.usefixtures("_broken_pydantic")
+def test_a_project_without_workflows_runs_with_a_broken_pydantic(
+    pytester: pytest.Pytester, write: Write
+) -> None:
+    write({"test_it.py": "def test_it(): pass\n"})
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.usefixtures("_broken_pydantic")
+def test_tests_beside_a_workflow_run_with_a_broken_pydantic(
+    pytester: pytest.Pytester, write: Write
+) -> None:
+    write({"test_it.py": "def test_it(): pass\n", "a.workflow.yaml": FLOW})
+    result = pytester.runpytest_subprocess("--continue-on-collection-errors")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["ERROR a.workflow.yaml - ImportError: pydantic is broken"])

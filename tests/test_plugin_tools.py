@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from projects import BARE, BROKEN, FLOW, WITH_TOOLS, Write, outcomes
+
 from pytest_highway.errors import Diagnostic
 from pytest_highway.plan import Plan
-from projects import BARE, BROKEN, FLOW, WITH_TOOLS, Write, outcomes
 
 SHIP = """\
 from pytest_highway.tools import tool

@@ -460,7 +460,9 @@ def test_a_stub_of_a_process_stands_at_its_boundary(tmp_path: Path, tasks: str, 
     case = f"""
     stubs: {{{used}: {{exit: 2, stderr: "make: no rule\\nstop\\n", stdout: ignored}}}}
     expect:
-      error: {{type: CommandFailed, message: {{$re: "^command 'make .*' ended with exit code 2: stop$"}}}}
+      error:
+        type: CommandFailed
+        message: {{$re: "^command 'make .*' ended with exit code 2: stop$"}}
       tasks: {{build: failed}}
     """
     passes(tmp_path, tasks, case)

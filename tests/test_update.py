@@ -144,7 +144,7 @@ def test_two_cases_of_one_file_are_written_once_also_from_workers(
     second = "  second: {expect: {tasks: {say: failed}}}\n"
     third = "  third: {expect: {transcript: golden}}\n"
     root = write({"workflows/a.yaml": INLINE + second + third})
-    result = pytester.runpytest_subprocess("--highway-update", "-n", "2")
+    result = pytester.runpytest_inprocess("--highway-update", "-n", "2")
     result.assert_outcomes(passed=3)
     told = [line for line in result.outlines if ": workflows/" in line]
     assert told == [
@@ -210,8 +210,7 @@ tests:
             "not updated: no new text would do for this: *",
         ),
         (
-            BARE
-            + "tests:\n  happy: {params: {x: {v: no}}, expect: {output: '{{params.v}}'}}\n",
+            BARE + "tests:\n  happy: {params: {x: {v: no}}, expect: {output: '{{params.v}}'}}\n",
             "not updated: the expectation holds a template, which a plain value would replace",
         ),
     ],
@@ -226,7 +225,9 @@ def test_a_case_that_no_edit_can_mend_fails_with_the_reason(
     assert tree(root) == {"a.yaml": text}
 
 
-def test_a_case_that_is_meant_to_fail_is_not_mended(pytester: pytest.Pytester, write: Write) -> None:
+def test_a_case_that_is_meant_to_fail_is_not_mended(
+    pytester: pytest.Pytester, write: Write
+) -> None:
     text = BARE + "tests:\n  happy: {marks: [xfail], expect: {status: failed}}\n"
     root = write({"workflows/a.yaml": text})
     pytester.runpytest_inprocess("--highway-update").assert_outcomes(xfailed=1)
@@ -244,9 +245,7 @@ def pytest_highway_after_case():
 """
 
 
-@pytest.mark.parametrize(
-    "text", [INLINE + "# more\n", INLINE.replace("tests:", "tests: ["), ""]
-)
+@pytest.mark.parametrize("text", [INLINE + "# more\n", INLINE.replace("tests:", "tests: ["), ""])
 def test_a_file_that_changed_since_it_was_read_is_not_written(
     pytester: pytest.Pytester, write: Write, text: str
 ) -> None:
@@ -268,6 +267,13 @@ def pytest_runtest_teardown():
 """
 
 
+MINE = """\
+golden = HERE / "workflows/golden/a.yaml/happy.log"
+    golden.parent.mkdir(parents=True)
+    golden.write_text("mine")
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "action", "left"),
     [
@@ -275,8 +281,7 @@ def pytest_runtest_teardown():
         (INLINE, '(HERE / "workflows/a.yaml").unlink()', {}),
         (
             GOLDEN,
-            'g = HERE / "workflows/golden/a.yaml"; g.mkdir(parents=True); '
-            '(g / "happy.log").write_text("mine")',
+            MINE,
             {"a.yaml": GOLDEN, "golden/a.yaml/happy.log": "mine"},
         ),
     ],
@@ -310,9 +315,7 @@ def refusing(name: str) -> Callable[..., None]:
     return refuse
 
 
-@pytest.mark.parametrize(
-    ("text", "function"), [(INLINE, "replace"), (GOLDEN, "link")]
-)
+@pytest.mark.parametrize(("text", "function"), [(INLINE, "replace"), (GOLDEN, "link")])
 def test_a_folder_that_is_read_only_is_refused_and_nothing_is_left_behind(
     pytester: pytest.Pytester,
     write: Write,
@@ -341,7 +344,7 @@ def test_an_interrupted_session_writes_nothing(
     flows = {"workflows/a.yaml": GOLDEN, "workflows/b.yaml": GOLDEN}
     conftest = f"def pytest_runtest_setup(item):\n    if 'b.' in item.nodeid:\n        {action}\n"
     root = write({**flows, "conftest.py": conftest})
-    result = pytester.runpytest_subprocess("--highway-update")
+    result = pytester.runpytest_inprocess("--highway-update", no_reraise_ctrlc=True)
     result.assert_outcomes(passed=1)
     assert result.ret != pytest.ExitCode.OK
     assert tree(root) == {"a.yaml": GOLDEN, "b.yaml": GOLDEN}
