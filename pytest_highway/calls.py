@@ -167,12 +167,11 @@ class Calls:
             self._breached("max_tool_calls", str(self._budget.tool_calls + 1), fault)
         self._deliver(0.0, frame, attempt, Answer(error=error))
 
-    def ended(self, call: Call, answer: Answer) -> list[EventEmitted]:
-        """Log what the call left behind; returns the events that it sent."""
-        emitted = []
+    def ended(self, call: Call, answer: Answer, put: Callable[[EventEmitted], None]) -> None:
+        """Log what the call left behind, in its order; `put` takes the events that it sent."""
         for record in call.records:
             if type(record) is EventEmitted:
-                emitted.append(record)
+                put(record)
                 continue
             self._services.log.append(record)
             if type(record) is UsageAdded:
@@ -187,7 +186,6 @@ class Calls:
             self._services.log.append(
                 AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True)
             )
-        return emitted
 
     def _use(self, call: Call, used: UsageAdded) -> None:
         cost, tokens = parse_usage(used.cost, used.tokens)

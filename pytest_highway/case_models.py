@@ -329,8 +329,8 @@ class CaseModel(Strict):
     stubs: Stubs = Field(default_factory=dict)
     http: HttpStubs = Field(default_factory=dict)
     real: Annotated[bool | list[str], PlainValidator(_real)] = False
-    events: list[OutsideEvent] = Field([])
-    locks: dict[str, BusyLock] = Field({})
+    events: list[OutsideEvent] = Field(default_factory=list)
+    locks: dict[str, BusyLock] = Field(default_factory=dict)
     cancel: Cancel | None = None
     now: Instant | None = None
     expect: Expect

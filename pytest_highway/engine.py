@@ -303,8 +303,7 @@ class Engine:
             return  # The task was cancelled meanwhile: a late answer is dropped.
         frame.pending = None
         if type(token) is Call:
-            for event in self._calls.ended(token, cast(Answer, answer)):
-                self._mailbox.put(event)
+            self._calls.ended(token, cast(Answer, answer), self._mailbox.put)
         self._advance(frame, answer)
         if type(token) is Call:
             self._calls.release(token)

@@ -292,7 +292,7 @@ class OperatorBase(Strict):
     operator_type: str = "task"
     description: str = ""
     dependencies: list[str] | None = None
-    after: list[str] = []
+    after: list[str] = Field(default_factory=list)
     trigger_rule: Rule | None = None
     skip_if: Expression | None = None
     run_if: Expression | None = None
@@ -304,7 +304,7 @@ class OperatorBase(Strict):
     result_key: str | None = None
     is_finally: bool = Field(False, alias="finally")
     lock: LockField | None = None
-    metadata: Data = {}
+    metadata: Data = Field(default_factory=dict)
     is_internal_loop_task: bool = False
 
 
@@ -312,17 +312,17 @@ class Task(OperatorBase):
     """Calls a tool."""
 
     function: str
-    args: list[object] = []
-    kwargs: Data = {}
+    args: list[object] = Field(default_factory=list)
+    kwargs: Data = Field(default_factory=dict)
     retry: RetryField | None = None
     retry_policy: RetryField | None = None
-    env: Environment = {}
+    env: Environment = Field(default_factory=dict)
     output_schema: str | Data | None = None
-    validations: Expressions = Field([], alias="validate")
-    require: Expressions = []
+    validations: Expressions = Field(default_factory=list, alias="validate")
+    require: Expressions = Field(default_factory=list)
     cache: Cache | None = None
-    provides: list[str] = []
-    consumes: list[str] = []
+    provides: list[str] = Field(default_factory=list)
+    consumes: list[str] = Field(default_factory=list)
 
 
 class Condition(OperatorBase):
@@ -370,7 +370,7 @@ class NestedWorkflow(OperatorBase):
     """Runs another file as a nested scope."""
 
     file: str
-    variables: Data = {}
+    variables: Data = Field(default_factory=dict)
 
 
 OPERATORS: dict[str, type[OperatorBase]] = {
@@ -425,20 +425,20 @@ class Workflow(Strict):
     version: Written = ""
     description: str = ""
     start_task: str | None = None
-    variables: Data = {}
-    env: Environment = {}
+    variables: Data = Field(default_factory=dict)
+    env: Environment = Field(default_factory=dict)
     defaults: Defaults = Defaults()
     max_concurrency: Count = 4
     max_step_duration: Duration | None = None
     limits: Limits | None = None
-    tools: dict[str, ToolPolicy] = {}
+    tools: dict[str, ToolPolicy] = Field(default_factory=dict)
     lock: LockField | None = None
     output: object = None
     tasks: dict[str, Operator] = Field(min_length=1)
-    tests: dict[str, object] = {}
+    tests: dict[str, object] = Field(default_factory=dict)
     test_defaults: object = None
-    secrets: list[str] = []
-    metadata: Data = {}
+    secrets: list[str] = Field(default_factory=list)
+    metadata: Data = Field(default_factory=dict)
 
 
 for _model in (Parallel, Foreach, While, Workflow):

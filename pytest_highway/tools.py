@@ -20,7 +20,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module, metadata
 from types import ModuleType
@@ -162,6 +162,10 @@ class Tool:
     signature: inspect.Signature  # as callers see it: without the context
     context_parameter: str | None
     context_index: int | None  # its place among the positional parameters, None when keyword-only
+    # What `misfit` said of each shape of call: thousands of tasks call one tool alike.
+    judged: dict[tuple[int | str, ...], str | None] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def describe(self) -> str:
         """The name with the caller's parameters, as `tools.log.info(message)`."""
@@ -169,8 +173,12 @@ class Tool:
 
     def misfit(self, positional: int, keywords: Sequence[str]) -> str | None:
         """Why a call with so many positional and these keyword arguments cannot work, or None."""
-        found = "; ".join(self._misfits(positional, keywords))
-        return f"{self.name} takes {shown_signature(self.signature)}; {found}" if found else None
+        shape = (positional, *keywords)
+        if shape not in self.judged:
+            found = "; ".join(self._misfits(positional, keywords))
+            takes = f"{self.name} takes {shown_signature(self.signature)}"
+            self.judged[shape] = f"{takes}; {found}" if found else None
+        return self.judged[shape]
 
     def _misfits(self, positional: int, keywords: Sequence[str]) -> Iterator[str]:
         parameters = tuple(self.signature.parameters.values())

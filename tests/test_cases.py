@@ -443,7 +443,7 @@ test_defaults:
         "7:33: unknown task 'aks'; did you mean 'ask'?",
         (
             "8:3: unknown key 'foo'; allowed: 'description', 'variables', 'env', 'marks', "
-            "'fixtures', 'params', 'stubs', 'http', 'real', 'cancel', 'now', 'expect'"
+            "'fixtures', 'params', 'stubs', 'http', 'real', 'events', 'locks', 'cancel', 'now', 'expect'"
         ),
     ]
 
