@@ -2,7 +2,7 @@
 
 A test tool that accepts a typo tests nothing, so an unknown task, tool, result, state, exception,
 matcher, mark form or request is an error at collection, at its place. What a workflow declares is
-read off its text (`Declared`), not off its plan: a case is checked in full although the tasks have
+read off its text (see `declared`), not off its plan: a case is checked in full although the tasks have
 faults of their own, and all of them are reported at once.
 
 What still waits for a fixture is let pass; the case is checked again when its fixtures are known.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from pytest_highway.case_models import SIDES, ExpectedTask
 from pytest_highway.cases import Case
+from pytest_highway.declared import Declared
 from pytest_highway.errors import Diagnostic, HighwayError, did_you_mean, listed
 from pytest_highway.exceptions import check_fault
 from pytest_highway.lines import line_faults
@@ -38,44 +39,9 @@ MARKS: Final[Mapping[str, tuple[str, ...]]] = {
 CONDITIONAL: Final = ("skipif", "xfail")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """The names that a workflow's text declares: of its tasks, results, variables, environment.
-
-    `kinds` and `tools` lead from a task's id to its operator and to its tool.
-    """
-
-    kinds: Mapping[str, str]
-    tools: Mapping[str, str]
-    results: Sequence[str]
-    variables: Sequence[str]
-    env: Sequence[str]
-
-    @classmethod
-    def by(cls, data: object) -> Declared | None:
-        """What a workflow's plain data declares; None when it has no tasks at all."""
-        tasks = data.get("tasks") if isinstance(data, Mapping) else None
-        if not isinstance(data, Mapping) or not isinstance(tasks, Mapping):
-            return None
-        operators = {
-            name: each if isinstance(each, Mapping) else {} for name, each in tasks.items()
-        }
-        return cls(
-            {name: str(each.get("operator_type", "task")) for name, each in operators.items()},
-            {name: str(each["function"]) for name, each in operators.items() if "function" in each},
-            [str(each["result_key"]) for each in operators.values() if "result_key" in each],
-            _keys(data.get("variables")),
-            _keys(data.get("env")),
-        )
-
-
-def _keys(value: object) -> list[str]:
-    return list(value) if isinstance(value, Mapping) else []
-
-
 def check_case(case: Case, declared: Declared, registry: Registry) -> tuple[Case, list[Diagnostic]]:
     """The case with its compiled stubs, and all findings about it."""
-    scripts, found = compile_scripts(case, registry, declared.tools)
+    scripts, found = compile_scripts(case, registry, declared)
     checker = _Checker(case, declared, registry)
     checker.check()
     return replace(case, scripts=scripts), [*found, *checker.found]
@@ -131,7 +97,16 @@ class _Checker:
         return False
 
     def _task(self, path: object, loc: Loc, *, key: bool = False) -> bool:
-        return self._known(path, [*self.declared.kinds], "task", loc, key=key)
+        if self.declared.find(str(path)) is not None:
+            return True
+        return self._known(path, [*self.declared.tasks], "task", loc, key=key)
+
+    def _any_task(self, name: str, loc: Loc) -> bool:
+        """A path, or a bare id: that task in every iteration and branch."""
+        if self.declared.named(name):
+            return True
+        names = [*dict.fromkeys([*self.declared.tasks, *self.declared.names])]
+        return self._known(name, names, "task", loc, key=True)
 
     def _tool(self, name: str, loc: Loc, *, key: bool = False) -> bool:
         return self._known(name, self.registry.names(), "tool", loc, key=key)
@@ -144,8 +119,10 @@ class _Checker:
     def _stub_name(self, name: str, loc: Loc) -> None:
         if not is_path(name):
             self._tool(name, loc, key=True)
-        elif self._task(name, loc, key=True) and self.declared.kinds[name] != "task":
-            kind = self.declared.kinds[name]
+        elif self._any_task(name, loc) and not any(
+            each.kind == "task" for each in self.declared.named(name)
+        ):
+            kind = self.declared.named(name)[0].kind
             message = f"{name!r} is a {kind} and calls no tool that a stub could stand for"
             self.fault(loc, message, key=True)
 
@@ -199,16 +176,29 @@ class _Checker:
     def _branches(self) -> None:
         for path, side in self.case.model.expect.branches.items():
             loc: Loc = ("expect", "branches", path)
-            if not self._task(path, loc, key=True):
+            operator = self.declared.find(path) if self._task(path, loc, key=True) else None
+            if operator is None:
                 continue
-            kind = self.declared.kinds[path]
-            if kind != "condition":
+            kind = operator.kind
+            if kind == "parallel":
+                self._selected(side, operator.branches, loc)
+            elif kind != "condition":
                 self.fault(loc, f"{path!r} is a {kind} and chooses no branch", key=True)
             elif side is not None and side not in SIDES and "{{" not in str(side):
                 near = did_you_mean(str(side), SIDES)
                 allowed = "'if_true', 'if_false', null"
                 given = repr(side) if isinstance(side, str) else shown(side)
                 self.fault(loc, f"{given} is not allowed here; allowed: {allowed}{near}")
+
+    def _selected(self, side: object, branches: Sequence[str], loc: Loc) -> None:
+        """The branches of a parallel that are to run, or null."""
+        if side is None or "{{" in str(side):
+            return
+        if not isinstance(side, list):
+            self.fault(loc, f"expected a list of branches or null, got {shown(side)}")
+            return
+        for number, name in enumerate(side):
+            self._known(name, branches, "branch", (*loc, number))
 
     def _tasks(self) -> None:
         for path, wanted in self.case.model.expect.tasks.items():
@@ -229,7 +219,7 @@ class _Checker:
             if " " in name:
                 self._request(name, wanted, loc)
             elif is_path(name):
-                self._task(name, loc, key=True)
+                self._any_task(name, loc)
             else:
                 self._tool(name, loc, key=True)
             if isinstance(wanted, list):

@@ -112,7 +112,8 @@ class Document:
 def parse(content: bytes | str, path: str, *, max_bytes: int = MAX_BYTES) -> Document:
     """The document in `content`; `path` is shown in messages.
 
-    SourceError carries all faults of the text. Content of more than `max_bytes` is not looked at.
+    SourceError carries all faults of the text, and the document where they did not end reading.
+    Content of more than `max_bytes` is not looked at.
     """
     text = decode(content, path, max_bytes)
     source, restore = join_surrogates(text)
@@ -123,9 +124,12 @@ def parse(content: bytes | str, path: str, *, max_bytes: int = MAX_BYTES) -> Doc
         lines = Lines(text)
         findings = {restore(at): message for at, message in findings.items()}
         builder.places.shift(restore)
+    data = builder.root[0] if builder.root else None
+    document = Document(path, text, data, builder.places, lines)
     if findings:
-        raise SourceError(lines.diagnostic(path, *each) for each in findings.items())
-    return Document(path, text, builder.root[0], builder.places, lines)
+        found = [lines.diagnostic(path, *each) for each in findings.items()]
+        raise SourceError(found, document if builder.complete else None)
+    return document
 
 
 def read(file: Path, path: str | None = None, *, max_bytes: int = MAX_BYTES) -> Document:
@@ -193,6 +197,7 @@ class _Builder:
         self._anchors = Anchors()
         self._repeats: list[tuple[Mapping, int, str, int]] = []
         self._template = -1
+        self.complete = False
 
     def build(self) -> None:
         """Read the whole text; afterwards `findings` says what is wrong with it."""
@@ -200,6 +205,7 @@ class _Builder:
             self._get_event = _PARSER(self.text).get_event
             self._read()
             self._check_root()
+            self.complete = True
         except _Halt:
             pass
         except yaml.MarkedYAMLError as error:

@@ -84,9 +84,13 @@ def window(line: str, column: int) -> tuple[str, int]:
 
 
 class SourceError(HighwayError):
-    """One or more findings, mostly of one file; `str()` is all, rendered, file by file in order."""
+    """One or more findings, mostly of one file; `str()` is all, rendered, file by file in order.
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+    `document` is what could be read all the same, where reading went on to the end of the file.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], document: object = None) -> None:
+        self.document = document
         found = dict.fromkeys(diagnostics)
         self.diagnostics = tuple(sorted(found, key=lambda each: (each.path, each.position)))
         super().__init__(self.diagnostics)

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 
-from pytest_highway.case_checks import Declared, check_case
+from pytest_highway.case_checks import check_case
 from pytest_highway.case_models import TestFile
 from pytest_highway.cases import Case, read_cases, read_defaults
 from pytest_highway.checks import check_plan
+from pytest_highway.collector import collector_paused
 from pytest_highway.compiler import compile_plan
+from pytest_highway.declared import Declared
 from pytest_highway.document import MAX_BYTES, Document, read
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.models import Workflow, validate_model
@@ -25,6 +27,9 @@ from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
 
 __all__ = ["Loaded", "is_test_file", "load_file", "load_plan"]
+
+# Bytes, of about 1,000 tasks.
+LARGE = 100_000
 
 TEST_FILE_ENDINGS = (".workflow-test.yaml", ".workflow-test.yml")
 
@@ -50,7 +55,20 @@ def load_file(file: Path, shown: str, registry: Registry, *, max_bytes: int = MA
     `shown` is the path that messages name. Faults of a workflow that a test file names are among
     them, each under its own file.
     """
-    document = _read(file, shown, max_bytes)
+    with collector_paused(_is_large(file)):
+        return _load(file, shown, registry, max_bytes)
+
+
+def _is_large(file: Path) -> bool:
+    """Whether reading makes so many objects that looking for garbage among them is felt."""
+    try:
+        return file.stat().st_size > LARGE
+    except OSError:
+        return False
+
+
+def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
+    document, unread = _read(file, shown, max_bytes)
     source: Document | None = document
     faults: list[Diagnostic] = []
     if is_test_file(file):
@@ -65,8 +83,11 @@ def load_file(file: Path, shown: str, registry: Registry, *, max_bytes: int = MA
             faults += error.diagnostics
     cases, found = _checked_cases(document, declared, registry)
     faults += found
-    if faults or plan is None:
-        raise SourceError(faults)
+    if faults or unread or plan is None:
+        # What could not be read is told once, and not again by what its absence leads to.
+        told = {(each.path, each.position) for each in unread}
+        news = [each for each in faults if (each.path, each.position) not in told]
+        raise SourceError([*unread, *news])
     return Loaded(document, plan, tuple(cases), tuple(warnings))
 
 
@@ -83,13 +104,20 @@ def load_plan(document: Document, registry: Registry) -> tuple[Plan, list[Diagno
     return plan, warnings + found
 
 
-def _read(file: Path, shown: str, max_bytes: int) -> Document:
-    document = read(file, shown, max_bytes=max_bytes)
+def _read(file: Path, shown: str, max_bytes: int) -> tuple[Document, list[Diagnostic]]:
+    """The document, and the faults of its text that did not keep the rest from being read."""
+    faults: list[Diagnostic] = []
+    try:
+        document = read(file, shown, max_bytes=max_bytes)
+    except SourceError as error:
+        if not isinstance(error.document, Document):
+            raise
+        document, faults = error.document, list(error.diagnostics)
     if not isinstance(document.data, dict):
         what = "`workflow` and `tests`" if is_test_file(file) else "`name` and `tasks`"
         message = f"the file is no mapping; it has {what} at its top level"
-        raise SourceError([document.diagnostic((), message)])
-    return document
+        raise SourceError([*faults, document.diagnostic((), message)])
+    return document, faults
 
 
 def _checked_cases(
@@ -126,6 +154,7 @@ def _workflow_beside(
     # As a path from rootdir, like any other; `..` in it would tell one file by two names.
     shown = normpath(Path(document.path).parent / name)
     try:
-        return _read(target, Path(shown).as_posix(), max_bytes), faults
+        source, unread = _read(target, Path(shown).as_posix(), max_bytes)
+        return source, [*faults, *unread]
     except SourceError as error:
         return None, [*faults, *error.diagnostics]

@@ -17,6 +17,7 @@ from typing import Final, TypeVar, cast
 
 from pytest_highway.case_models import HttpEntry, HttpReply, StubEntry, check_word
 from pytest_highway.cases import Case
+from pytest_highway.declared import Declared
 from pytest_highway.errors import Diagnostic, HighwayError, listed
 from pytest_highway.exceptions import find_exception, make_exception
 from pytest_highway.http_stub import request_key
@@ -126,18 +127,25 @@ def is_path(name: str) -> bool:
 
 
 def compile_scripts(
-    case: Case, registry: Registry, tool_of: Mapping[str, str]
+    case: Case, registry: Registry, declared: Declared
 ) -> tuple[Scripts, list[Diagnostic]]:
-    """The scripts of a case, and what is wrong with them; `tool_of` names each task's tool."""
+    """The scripts of a case, and what is wrong with them."""
     compiler = _Compiler(case, registry)
     stubs = {
-        name: compiler.script(name, entries, process=tool_of.get(name, name) in PROCESS_TOOLS)
+        name: compiler.script(name, entries, process=_is_process(name, declared))
         for name, entries in case.model.stubs.items()
     }
     http = compiler.http_scripts(case.model.http)
     tasks = {name: each for name, each in stubs.items() if is_path(name)}
     tools = {name: each for name, each in stubs.items() if name not in tasks}
     return Scripts(tasks, tools, http), compiler.found
+
+
+def _is_process(name: str, declared: Declared) -> bool:
+    """Whether a stub stands at the boundary of a process."""
+    return name in PROCESS_TOOLS or any(
+        each.tool in PROCESS_TOOLS for each in declared.named(name)
+    )
 
 
 class _Compiler:

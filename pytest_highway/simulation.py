@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_highway.case_checks import Declared, check_case, runs_on_real_clock
+from pytest_highway.case_checks import check_case, runs_on_real_clock
 from pytest_highway.cases import Case
+from pytest_highway.collector import collector_paused
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock
+from pytest_highway.declared import Declared
 from pytest_highway.engine import OutsideEvent, RunSettings, execute
 from pytest_highway.errors import SourceError
 from pytest_highway.executors import InlineRunner, RealRunner
@@ -27,6 +29,9 @@ from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
 __all__ = ["CaseRun", "run_case", "values_of"]
+
+# Tasks above which looking for garbage during a run is felt.
+LARGE = 1_000
 
 # Locks of real runs, shared by the processes of one user.
 LOCK_FOLDER = Path(tempfile.gettempdir()) / f"highway-locks-{getpass.getuser()}"
@@ -64,7 +69,7 @@ def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
         world=FileLocks(LOCK_FOLDER) if is_real else None,
     )
     world: AbstractContextManager[None] = answering(book.respond) if model.http else nullcontext()
-    with world:
+    with world, collector_paused(len(plan.scope.nodes) > LARGE):
         log = execute(plan, book, _clock(case, registry), settings)
     unused = sorted(
         book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))

@@ -163,7 +163,7 @@ class Tool:
     context_parameter: str | None
     context_index: int | None  # its place among the positional parameters, None when keyword-only
     # What `misfit` said of each shape of call: thousands of tasks call one tool alike.
-    judged: dict[tuple[int | str, ...], str | None] = field(
+    judged: dict[tuple[object, ...], str | None] = field(
         default_factory=dict, repr=False, compare=False
     )
 

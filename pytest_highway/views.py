@@ -46,6 +46,7 @@ class RunResult:
 
     def __init__(self, log: Sequence[Event]) -> None:
         self.log = log
+        self._transcripts: dict[Level, list[str]] = {}
 
     @property
     def started(self) -> RunStarted:
@@ -158,4 +159,6 @@ class RunResult:
 
     def transcript(self, level: Level = "tasks") -> list[str]:
         """The lines of the run at one level."""
-        return transcript(self.log, level)
+        if level not in self._transcripts:
+            self._transcripts[level] = transcript(self.log, level)
+        return self._transcripts[level]

@@ -1,10 +1,11 @@
 """Every example in README.md and docs/ does what the page says.
 
 A page is a script. `<!-- file: NAME -->` before a fenced block writes the block to a file;
-`<!-- append: NAME -->` adds to one; `<!-- replace: NAME -->` before a block of two lines `- old`
+`<!-- append: NAME -->` adds to one; `<!-- replace: NAME -->` before a block of lines `- old`
 and `+ new` changes one; a block marked `console` runs each of its `$ …` lines and compares what is
 printed with the lines below it, where `...` stands for any lines and patterns are those of
-transcripts. Pages are read from top to bottom, each in an empty folder of its own.
+transcripts. `<!-- setup: … -->` marks a block that is shown and not run. Pages are read from top to
+bottom, each in a folder of its own that holds an empty pytest.ini.
 """
 
 from __future__ import annotations
@@ -23,31 +24,85 @@ from pytest_highway.lines import compare_lines, split_lines
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
 BLOCK = re.compile(
-    r"(?:<!-- (?P<what>file|append|replace|setup): (?P<name>[^>]+?) -->\n+)?"
+    r"(?:^<!-- (?P<what>file|append|replace|setup): (?P<name>[^>\n]+?) -->\n+)?"
     r"^```(?P<language>\w*)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-# What differs from machine to machine in pytest's own lines.
+COMMENT = re.compile(r"^<!--.*", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NO_ANCHOR = re.compile(r"[^\w\- ]")
+
+# What differs from machine to machine, or between versions of pytest, in pytest's own lines.
 VOLATILE = (
-    (re.compile(r"=+ (.+?) in [0-9.]+s =+"), r"== \1 =="),
-    (re.compile(r"={3,} (.+?) ={3,}"), r"== \1 =="),
-    (re.compile(r"_{3,} (.+?) _{3,}"), r"__ \1 __"),
-    (re.compile(r"-{3,} (.+?) -{3,}"), r"-- \1 --"),
+    (re.compile(r"^={3,} (.+?) ={3,}$"), r"== \1 =="),
+    (re.compile(r"^_{3,} (.+?) _{3,}$"), r"__ \1 __"),
+    (re.compile(r"^-{3,} ?(.+?) ?-{3,}$"), r"-- \1 --"),
+    (re.compile(r"^(==.+| *\d+ \w+.*) in [0-9.]+s\b"), r"\1"),
     (re.compile(r" +\[ *\d+%\]"), ""),
-    (re.compile(r" in [0-9.]+s$"), ""),
 )
 
+# Set in CI or by an outer pytest, and unknown to a reader at a terminal.
+UNWANTED = (
+    *("CI", "GITHUB_ACTIONS", "BUILD_NUMBER", "COVERAGE_PROCESS_START"),
+    *("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER"),
+)
+SETTINGS = {"COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
+# Commands of a page that are Python, as those that run this test.
+PYTHONS = {
+    "pytest": (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"),
+    "python": (sys.executable,),
+}
+ASSIGNMENT = re.compile(r"[A-Z_]+=")
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+@EACH_PAGE
 def test_every_example_of_a_page_does_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    """All that differs is told, with the command that printed it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    differences = []
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        perform(block, tmp_path)
+        differences += perform(block, tmp_path)
+    assert not differences, "\n\n".join(differences)
 
 
-def perform(block: re.Match[str], folder: Path) -> None:
-    """Write what a block holds, or run it and compare."""
+@EACH_PAGE
+def test_every_comment_of_a_page_belongs_to_a_block(page: Path) -> None:
+    """A marker with a typo would leave its block out."""
+    text = page.read_text(encoding="utf-8")
+    read = [block.start() for block in BLOCK.finditer(text) if block["what"]]
+    assert [each.start() for each in COMMENT.finditer(text)] == read
+
+
+@EACH_PAGE
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    """To a file of the project, and to a heading that the file has."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    broken = [
+        link[0] for link in LINK.finditer(text) if not leads_somewhere(page, link[1], link[2])
+    ]
+    assert broken == []
+
+
+def leads_somewhere(page: Path, name: str, anchor: str | None) -> bool:
+    """Whether a file exists, and has the heading that GitHub gives this anchor."""
+    file = page.parent / name if name else page
+    if not file.exists():
+        return False
+    return not anchor or anchor in anchors(file.read_text(encoding="utf-8"))
+
+
+def anchors(text: str) -> list[str]:
+    """The anchors of a page's headings."""
+    headings = HEADING.findall(BLOCK.sub("", text))
+    return [NO_ANCHOR.sub("", each.lower()).replace(" ", "-") for each in headings]
+
+
+def perform(block: re.Match[str], folder: Path) -> Iterator[str]:
+    """Write what a block holds, or run it; yields what is printed otherwise than it says."""
     body = block["body"]
     if block["what"] == "replace":
         replace(folder / block["name"], body)
@@ -58,13 +113,13 @@ def perform(block: re.Match[str], folder: Path) -> None:
         file.write_text(before + body, encoding="utf-8")
     elif block["language"] == "console" and block["what"] != "setup":
         for command, expected in commands(body):
-            actual = run(command, folder)
-            difference = compare_lines(steady(expected), steady(actual))
-            assert difference is None, f"$ {command}\n{difference.render(None)}"
+            difference = compare_lines(steady(expected), steady(run(command, folder)))
+            if difference is not None:
+                yield f"$ {command}\n{difference.render(None)}"
 
 
 def replace(file: Path, body: str) -> None:
-    """Change one line of a file, or some."""
+    """Change some lines of a file that stand together, and only there."""
     text = file.read_text(encoding="utf-8")
     old = "".join(line[2:] + "\n" for line in body.splitlines() if line.startswith("- "))
     new = "".join(line[2:] + "\n" for line in body.splitlines() if line.startswith("+ "))
@@ -87,29 +142,29 @@ def commands(body: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def run(command: str, folder: Path) -> list[str]:
-    """What a command prints; `pytest` and `python` are those that run this test."""
+    """What a command prints; it may begin with variables of the environment, as in a shell."""
     words = shlex.split(command)
-    while words and "=" in words[0]:
-        words.pop(0)
-    if words[0] == "pytest":
-        words[:1] = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"]
-    elif words[0] == "python":
-        words[0] = sys.executable
+    given: dict[str, str] = {}
+    while ASSIGNMENT.match(words[0]):
+        name, _, value = words.pop(0).partition("=")
+        given[name] = value
+    words[:1] = PYTHONS.get(words[0], words[:1])
     environment = {name: value for name, value in os.environ.items() if name not in UNWANTED}
-    environment |= {"COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= dict(re.findall(r"(?:^|\s)([A-Z_]+)=(\S+)", command.partition("pytest")[0]))
     done = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        words,
+        cwd=folder,
+        env=environment | SETTINGS | given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
     )
-    return split_lines(done.stdout + done.stderr)
-
-
-# Set in CI or by an outer pytest, and unknown to a reader at a terminal.
-UNWANTED = ("CI", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "COVERAGE_PROCESS_START")
+    return split_lines(done.stdout)
 
 
 def steady(lines: list[str]) -> list[str]:
-    """Lines without what differs from machine to machine."""
+    """Lines without what differs from machine to machine, and without blank lines at the ends."""
     kept = []
     for line in lines:
         for pattern, text in VOLATILE:
@@ -117,4 +172,4 @@ def steady(lines: list[str]) -> list[str]:
         kept.append(line.rstrip())
     while kept and not kept[-1]:
         kept.pop()
-    return kept
+    return kept[next((number for number, line in enumerate(kept) if line), 0) :]
