@@ -50,10 +50,12 @@ UNWANTED = (
     *("CI", "GITHUB_ACTIONS", "BUILD_NUMBER", "COVERAGE_PROCESS_START"),
     *("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER"),
 )
-SETTINGS = {"COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
+SETTINGS = {"COLUMNS": "100", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+# What other plugins do at the end of a run costs more than the run; none of it matters here.
+WITHOUT = ("cacheprovider", "hypothesispytest", "cov", "anyio")
 # Commands of a page that are Python, as those that run this test.
 PYTHONS = {
-    "pytest": (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"),
+    "pytest": (sys.executable, "-m", "pytest", *(f"-pno:{name}" for name in WITHOUT)),
     "python": (sys.executable,),
 }
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
