@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar, cast
 
 from pydantic import (
     AliasChoices,
@@ -490,7 +490,10 @@ def faults_of(
     found = []
     for each in error.errors(include_url=False):
         kind = each["type"]
-        loc = base(tuple(_path_in_data(data, each["loc"], kind)))
+        path = _path_in_data(data, each["loc"], kind)
+        if kind == "union_tag_invalid":
+            path.append("operator_type")
+        loc = base(tuple(path))
         value = each["input"]
         if kind == "missing":
             message = f"{str(each['loc'][-1])!r} is missing"
@@ -505,17 +508,37 @@ def faults_of(
     return found
 
 
-def _path_in_data(data: object, loc: Sequence[str | int], kind: str) -> Iterator[str | int]:
-    """`loc` without the tags that pydantic puts in for the members of a union."""
+def _path_in_data(data: object, loc: Sequence[str | int], kind: str) -> list[str | int]:
+    """`loc` without the tags that pydantic puts in for the members of a union.
+
+    A tag may look like a key (`condition` is one of a condition), so that of an operator is known
+    by where it stands.
+    """
+    path: list[str | int] = []
+    tagged = False
     for number, step in enumerate(loc, start=1):
-        inside = isinstance(data, dict) and step in data
-        if isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        elif inside and isinstance(data, dict):
-            data = data[step]
+        if not tagged and _is_operator(path):
+            tagged = True
+            continue
+        if _has(data, step):
+            data, tagged = cast("dict[str | int, object]", data)[step], False
         elif not (kind in {"missing", "extra_forbidden"} and number == len(loc)):
             continue
-        yield step
+        path.append(step)
+    return path
+
+
+def _has(data: object, step: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(step, int) and step < len(data)
+    return isinstance(data, dict) and step in data
+
+
+def _is_operator(path: Sequence[str | int]) -> bool:
+    """Whether an operator stands here: a task of the workflow, or an item of a body or branch."""
+    if path[:1] != ["tasks"]:
+        return False
+    return len(path) == 2 or "loop_body" in path[-2:-1] or "branches" in path[-3:-2]
 
 
 def _worded(kind: str, message: str, value: object, context: Mapping[str, object]) -> str:

@@ -7,7 +7,7 @@ and other tasks may run. What it evaluates it evaluates at that moment.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_highway.clock import seconds_until, shown_duration
@@ -200,15 +200,26 @@ def _unevaluated(frame: ExecutionFrame, error: HighwayError) -> Outcome:
 
 
 def told(run: ScopeRun, error: HighwayError) -> str:
-    """The message of an evaluation fault; a missing result also says what became of its writer."""
-    message = error.message if isinstance(error, ExpressionError) else str(error)
-    if isinstance(error, MissingValue) and error.reference[:1] == ("results",):
-        for node in run.scope.nodes:
-            end = run.ends[node.index]
-            if end is not None and ("results", node.result_key) == error.reference:
-                why = f" ({end.reason})" if end.reason else ""
-                message += f"; {node.id!r}, which writes it, ended {end.status}{why}"
+    """The message of an evaluation fault; a missing result also says what became of its writer.
+
+    It names nothing that stands beside what is missing: which results exist at a moment is decided
+    by the schedule, and the same outcome has the same message under every schedule.
+    """
+    if not isinstance(error, MissingValue) or not is_growing(error.reference):
+        return error.message if isinstance(error, ExpressionError) else str(error)
+    root, name = error.reference
+    message = f"{root} has no {name!r}"
+    for node in run.scope.nodes:
+        end = run.ends[node.index]
+        if root == "results" and node.result_key == name and end is not None:
+            why = f" ({end.reason})" if end.reason else ""
+            message += f"; {node.id!r}, which writes it, ended {end.status}{why}"
     return message
+
+
+def is_growing(reference: Sequence[str | int]) -> bool:
+    """Whether a path leads straight into a root that fills while the run goes on."""
+    return len(reference) == 2 and reference[0] in ("results", "memory", "tasks", "prev")
 
 
 def run_condition(frame: ExecutionFrame) -> Steps:

@@ -604,10 +604,36 @@ def test_a_condition_that_reads_a_missing_result_tells_why() -> None:
             "gated": {"run_if": "results.r", "dependencies": ["a"]},
         }
     )
-    told = "results has no 'r'; it has none; 'a', which writes it, ended skipped (skip_if: true)"
+    told = "results has no 'r'; 'a', which writes it, ended skipped (skip_if: true)"
     assert result.ends["c"].fault == Fault("MissingValue", told, "c")
     assert result.ends["gated"].fault is not None
     assert result.ends["gated"].fault.message == f"run_if: {told}"
+
+
+def test_a_missing_field_of_a_result_is_told_with_those_it_has() -> None:
+    """The result itself was written, so its writer's end is no news."""
+    result = run_tasks(
+        {"a": {"result_key": "r"}, "b": {"args": ["{{results.r.z}}"], "dependencies": ["a"]}},
+        {"a": Answer({"x": 1})},
+    )
+    assert result.error == Fault("MissingValue", "results.r has no 'z'; it has 'x'", "b")
+
+
+@pytest.mark.parametrize("root", ["results.r", "memory.r", "tasks.r.status", "prev.r.status"])
+def test_what_is_missing_is_told_the_same_under_every_schedule(root: str) -> None:
+    """Whether a task beside has written something by then is not told."""
+    tasks = {
+        "beside": memory("set", "s", 1, result_key="s"),
+        "wait": {},
+        "reader": info(f"{{{{{root}}}}}", after=["wait"]),
+    }
+    plan = plan_of(tasks)
+    faults = [
+        run_plan(plan, {"beside": Answer(after=latency), "wait": Answer(after=1.0)}).error
+        for latency in (0.0, 2.0)
+    ]
+    name = root.split(".")[0]
+    assert faults == [Fault("MissingValue", f"{name} has no 'r'", "reader")] * 2
 
 
 def test_a_condition_is_evaluated_once() -> None:
@@ -720,7 +746,7 @@ def test_an_output_that_cannot_be_rendered_fails_the_run() -> None:
     """Never an empty value."""
     result = run_tasks({"a": {}}, output="{{results.r}}")
     assert (result.status, result.output) == ("failed", None)
-    assert result.error == Fault("MissingValue", "output: results has no 'r'; it has none")
+    assert result.error == Fault("MissingValue", "output: results has no 'r'")
 
 
 def test_a_failed_run_has_no_output() -> None:
@@ -796,6 +822,24 @@ def test_two_users_of_one_key_without_an_order_fail(
     assert "'a' and 'b' both use it" in fault.message
     ordered = run_for_real({"a": first, "b": {**second, "after": ["a"]}})
     assert ordered.status == "success"
+
+
+def test_memory_and_tasks_may_be_read_whole() -> None:
+    """As mappings of what there is; reading memory so is reading each of its keys."""
+    look = "{{memory}} {{memory | length}} {{tasks | keys}} {{tasks | length}}"
+    ordered = run_for_real({"a": memory("set", "k", 1), "b": info(look, after=["a"])})
+    assert ordered.transcript("log") == ['info: {"k": 1} 1 ["a"] 1']
+    unordered = run_for_real({"a": memory("set", "k", 1), "b": info("{{memory}}")})
+    assert unordered.error is not None
+    assert unordered.error.type == "MemoryConflict"
+
+
+def test_memory_that_a_tool_reads_in_vain() -> None:
+    """The tool's own error is the task's, and `keys` tells what there is."""
+    result = run_for_real({"a": memory("set", "k", 1), "b": memory("get", "q", after=["a"])})
+    fault = result.ends["b"].fault
+    assert fault is not None
+    assert fault.message.startswith("memory has no 'q'; known are 'k'")
 
 
 def test_additions_commute() -> None:

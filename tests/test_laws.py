@@ -16,7 +16,7 @@ from graphs import answers_for, graphs, plan_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_highway.events import decode_log, encode_log
+from pytest_highway.events import BranchesSelected, decode_log, encode_log
 from pytest_highway.transcript import LEVELS
 from pytest_highway.views import RunResult
 
@@ -60,6 +60,12 @@ def test_no_hash_order_reaches_a_log(seed: str) -> None:
 def test_two_runs_of_a_plan_have_one_log() -> None:
     """A run leaves nothing behind in the plan."""
     assert list(case_logs.simulated_logs()) == list(case_logs.simulated_logs())
+
+
+def test_the_branches_of_a_parallel_are_those_it_ran() -> None:
+    """By its path, beside the choices of conditions."""
+    log = [BranchesSelected(0.0, "p", ["x"], ["x", "y"])]
+    assert RunResult(log).branches == {"p": ["x"]}
 
 
 SAMPLE = """
