@@ -115,13 +115,6 @@ GRAPH_FAULTS: dict[str, tuple[str, list[str]]] = {
         """,
         ["an operand is missing"],
     ),
-    "a timeout of a condition": (
-        """
-        c: {operator_type: condition, condition: x, if_true: a, timeout: §3}
-        a: {CALL}
-        """,
-        ["a timeout holds for calls of tools only"],
-    ),
     "bad gates": (
         """
         a: {CALL, skip_if: §'(', run_if: §')'}

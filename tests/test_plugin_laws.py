@@ -89,7 +89,7 @@ def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]
 
 # From the ground up; each row is a floor with its rooms.
 FLOORS = [
-    ["errors serialization events", "clock", "graph", "json_body"],
+    ["errors serialization events", "clock", "graph", "json_body", "collector"],
     [
         "sourcetext scalars places anchors yaml_syntax document",
         "values operations filters tokens closures parser expression template",
@@ -97,14 +97,16 @@ FLOORS = [
     ],
     ["models", "tool_context tools exceptions state"],
     [
-        "plan compiler checks",
+        "limits outputs",
         """toolbox toolbox.command toolbox.events toolbox.fetch toolbox.log toolbox.memory
         toolbox.process toolbox.shell""",
         "http_stub",
+        "remote",
     ],
-    ["case_models origins rendering scripts cases case_checks", "frame rules"],
+    ["plan compiler linking checks"],
+    ["case_models origins rendering declared scripts cases case_checks", "frame rules"],
     ["loading", "operators", "executors"],
-    ["engine", "transcript views", "stubs"],
+    ["engine calls mailbox sections", "transcript views", "stubs"],
     ["simulation", "expectations", "yaml_text yaml_nodes yaml_source yaml_changes yaml_edit"],
     ["failures", "golden rewriting"],
     ["hookspecs", "marks", "registries", "updating"],
@@ -129,12 +131,13 @@ def test_a_module_imports_from_its_room_and_from_floors_below(module: str) -> No
     """What each floor is, from the ground up.
 
     0: diagnostics, codecs, events, the clock: plain values. 1: texts: YAML with positions, the
-    expression language, comparing. 2: shapes of workflows; tools and what they are handed. 3: the
-    checked plan; built-in tools; HTTP stubs. 4: cases; the contract between operators and engine.
-    5: a file as a whole; the operators; runners of calls. 6: the engine; what is derived from its
-    log; the stub book: three rooms that do not know each other. 7: a case's run; its expectations;
-    editing YAML. 8: failure texts; what an update would write. 9: pytest's side, one subject a
-    room. 10: items. 11: the entry point, which everything heavy is kept out of.
+    expression language, comparing. 2: shapes of workflows; tools and what they are handed. 3: what
+    holds calls back; built-in tools; HTTP stubs; calls in other processes. 4: the checked plan.
+    5: cases; the contract between operators and engine. 6: a file as a whole; the operators;
+    runners of calls. 7: the engine; what is derived from its log; the stub book: three rooms that
+    do not know each other. 8: a case's run; its expectations; editing YAML. 9: failure texts; what
+    an update would write. 10: pytest's side, one subject a room. 11: items. 12: the entry point,
+    which everything heavy is kept out of.
     """
     floor, room = PLACES[module]
     used = [each for each in used_by(module) if each in PLACES]

@@ -363,7 +363,7 @@ def test_a_whole_run() -> None:
     result = run_plan(plan, answers, cancel_at=50.0)
     assert result.transcript() == [
         'fetch: app.call("x") -> page',
-        "  attempt 1 timed out: TimeoutError: no answer within 2 s; retry",
+        "  attempt 1 timed out: TimeoutError: no answer within 2s; retry",
         "look: 5 > 1 -> if_true: good",
         "good: app.call()",
         "  failed, replaced by spare: ValueError: no",
