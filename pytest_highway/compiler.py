@@ -109,10 +109,7 @@ class _Compiler:
         node.policy = policy.policy
         if isinstance(model, Task):
             self._reject_not_yet(model, node.loc, NOT_YET_TASK)
-            for word in ("retry", "timeout"):
-                if {word, f"{word}_policy"} <= model.model_fields_set:
-                    message = f"{word!r} and '{word}_policy' mean the same; give one of them"
-                    self.fault((*node.loc, f"{word}_policy"), message, key=True)
+            self._reject_twins(model, node.loc)
             own = model.retry_policy if model.retry is None else model.retry
             node.retry = defaults.retry if own is None else own
             timeout = model.timeout
@@ -123,6 +120,13 @@ class _Compiler:
             node.timeout = min(bounds, default=None)
         elif model.timeout is not None or model.timeout_policy is not None:
             self.fault((*node.loc, "timeout"), "a timeout holds for calls of tools only")
+
+    def _reject_twins(self, model: Task, loc: Loc) -> None:
+        """Of two names that mean the same, one would be dropped in silence."""
+        for word in ("retry", "timeout"):
+            if {word, f"{word}_policy"} <= model.model_fields_set:
+                message = f"{word!r} and '{word}_policy' mean the same; give one of them"
+                self.fault((*loc, f"{word}_policy"), message, key=True)
 
     def _reject_not_yet(self, model: object, loc: Loc, names: Sequence[str]) -> None:
         fields = getattr(model, "model_fields_set", ())
