@@ -175,10 +175,7 @@ class _Compiler:
         if timeout is None and model.timeout_policy is not None:
             timeout = model.timeout_policy.timeout
         if isinstance(model, Task):
-            for word in ("retry", "timeout"):
-                if {word, f"{word}_policy"} <= model.model_fields_set:
-                    message = f"{word!r} and '{word}_policy' mean the same; give one of them"
-                    self.fault((*node.loc, f"{word}_policy"), message, key=True)
+            self._reject_twins(model, node.loc)
             own = model.retry_policy if model.retry is None else model.retry
             node.retry = defaults.retry if own is None else own
             timeout = defaults.timeout if timeout is None else timeout
@@ -191,6 +188,13 @@ class _Compiler:
                     (*node.loc, "timeout"), message, key=True, severity="warning"
                 )
             )
+
+    def _reject_twins(self, model: Task, loc: Loc) -> None:
+        """Of two names that mean the same, one would be dropped in silence."""
+        for word in ("retry", "timeout"):
+            if {word, f"{word}_policy"} <= model.model_fields_set:
+                message = f"{word!r} and '{word}_policy' mean the same; give one of them"
+                self.fault((*loc, f"{word}_policy"), message, key=True)
 
     def _tool_policies(self) -> None:
         for name, policy in self.workflow.tools.items():
