@@ -19,7 +19,7 @@ from pytest_highway.http_stub import request_key
 from pytest_highway.lines import line_faults
 from pytest_highway.matchers import faults
 from pytest_highway.models import validate_model
-from pytest_highway.plan import Loc, Plan
+from pytest_highway.plan import Loc, Node, Plan
 from pytest_highway.stubs import KNOWN_EXCEPTIONS, PROCESS_TOOLS, exception_class
 from pytest_highway.template import compile_data
 from pytest_highway.tools import Registry
@@ -27,6 +27,24 @@ from pytest_highway.tools import Registry
 __all__ = ["check_case", "is_path", "stub_entries"]
 
 Entry = StubEntry | HttpEntry
+
+# Faults of a run that no tool raised, by the names under which a log has them.
+ENGINE_FAULTS = (
+    "BulkheadFull",
+    "Cancelled",
+    "CircuitOpen",
+    "ExpressionError",
+    "LockTimeout",
+    "MaxIterations",
+    "MemoryConflict",
+    "MissingValue",
+    "NotPlain",
+    "OutputInvalid",
+    "PreconditionFailed",
+    "Stuck",
+    "UpstreamFailed",
+    "UsageLimitExceeded",
+)
 
 
 def check_case(case: Case, plan: Plan, registry: Registry) -> list[Diagnostic]:
@@ -102,8 +120,18 @@ class _Checker:
         self.fault(loc, f"unknown {what} {name!r}{known}", key=key)
         return False
 
-    def _task(self, path: str, loc: Loc) -> bool:
-        return self._known(path, list(self.plan.scope.by_id), "task", loc, key=True)
+    def _task(self, path: str, loc: Loc, *, bare: bool = False) -> Node | None:
+        """The task of a path; a bare id may stand for one in any scope when `bare`."""
+        found = self.plan.find(path)
+        if found is None and bare:
+            found = next(iter(self.plan.named(path)), None)
+        if found is None:
+            names = [node.id for node in self.plan.walk()]
+            self._known(path, names, "task", loc, key=True)
+            if path in names:
+                hint = f"{path!r} stands inside another task; write its whole path"
+                self.fault(loc, hint, key=True)
+        return found
 
     # --- stubs ---------------------------------------------------------------------------------
 
@@ -111,9 +139,10 @@ class _Checker:
         for name, raw in model.stubs.items():
             loc: Loc = ("stubs", name)
             if is_path(name):
-                if not self._task(name, loc):
+                node = self._task(name, loc, bare=True)
+                if node is None:
                     continue
-                tool = self.plan.scope.by_id[name].tool
+                tool = node.tool
                 process = tool is not None and tool.name in PROCESS_TOOLS
                 if tool is None:
                     self.fault(loc, f"{name!r} calls no tool, so no stub can answer it", key=True)
@@ -221,15 +250,27 @@ class _Checker:
     def _expect_branches(self, value: object) -> None:
         for path, side in cast("Mapping[str, object]", value).items():
             loc: Loc = ("expect", "branches", path)
-            if not self._task(path, loc):
+            node = self._task(path, loc)
+            if node is None:
                 continue
-            kind = self.plan.scope.by_id[path].kind
-            if kind != "condition":
-                self.fault(loc, f"{path!r} is a {kind} and chooses no branch", key=True)
+            if node.kind == "parallel":
+                self._ran(node, side, loc)
+            elif node.kind != "condition":
+                self.fault(loc, f"{path!r} is a {node.kind} and chooses no branch", key=True)
             elif side not in ("if_true", "if_false", None):
                 message = f"{side!r} is not allowed here; allowed: 'if_true', 'if_false', null"
                 near = did_you_mean(str(side), ("if_true", "if_false"))
                 self.fault(loc, f"{message}{near}")
+
+    def _ran(self, node: Node, names: object, loc: Loc) -> None:
+        """What is expected of a parallel: the branches that ran, in declared order."""
+        if names is None or (isinstance(names, Mapping) and any("$" in key for key in names)):
+            return
+        if not isinstance(names, list):
+            self.fault(loc, f"expected a list of branch names, got {names!r}")
+            return
+        for number, name in enumerate(names):
+            self._known(name, list(node.branches), "branch", (*loc, number))
 
     def _expect_tasks(self, value: object) -> None:
         for path, wanted in cast("Mapping[str, object]", value).items():
@@ -248,7 +289,7 @@ class _Checker:
                 known = list(self.case.model.http)
                 self._known(name, known, "request (none of `http`)", loc, key=True)
             elif is_path(name):
-                self._task(name, loc)
+                self._task(name, loc, bare=True)
             else:
                 self._known(name, self.registry.names(), "tool", loc, key=True)
             if not isinstance(wanted, int | list | Mapping) or isinstance(wanted, bool):
@@ -266,7 +307,7 @@ class _Checker:
                 self._known(key, ("args", "kwargs"), "key", (*loc, key), key=True)
 
     def _expect_results(self, value: object) -> None:
-        known = [node.result_key for node in self.plan.scope.nodes if node.result_key]
+        known = [node.result_key for node in self.plan.scope.written()]
         for key, pattern in cast("Mapping[str, object]", value).items():
             loc: Loc = ("expect", "results", key)
             self._known(key, known, "result", loc, key=True)
@@ -279,7 +320,7 @@ class _Checker:
         spec = value if isinstance(value, Mapping) else {"type": value}
         place: Loc = ("expect", "error")
         name = spec.get("type")
-        if isinstance(name, str):
+        if isinstance(name, str) and name not in ENGINE_FAULTS:
             self._exception(name, (*place, "type") if isinstance(value, Mapping) else place)
         self._pattern(spec.get("message"), (*place, "message"))
         if isinstance(spec.get("task"), str):
@@ -293,7 +334,7 @@ class _Checker:
                 self.fault(loc, f"{text!r} is no order; write 'a < b'")
                 continue
             for name in names:
-                self._known(name, list(self.plan.scope.by_id), "task", loc)
+                self._task(name, loc)
 
 
 EXPECT_CHECKS: dict[str, Callable[[_Checker, object], None]] = {

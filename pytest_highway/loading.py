@@ -14,11 +14,10 @@ from pathlib import Path
 from pytest_highway.case_checks import check_case
 from pytest_highway.case_models import TestFile
 from pytest_highway.cases import Case, read_cases
-from pytest_highway.checks import check_plan
-from pytest_highway.compiler import compile_plan
 from pytest_highway.document import MAX_BYTES, Document, read
 from pytest_highway.errors import Diagnostic, SourceError
-from pytest_highway.models import Workflow, validate_model
+from pytest_highway.models import validate_model
+from pytest_highway.nesting import load_plan
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
 
@@ -42,9 +41,7 @@ def is_test_file(file: Path) -> bool:
     return file.name.endswith(TEST_FILE_ENDINGS)
 
 
-def load_file(
-    file: Path, shown: str, registry: Registry, *, max_bytes: int = MAX_BYTES
-) -> Loaded:
+def load_file(file: Path, shown: str, registry: Registry, *, max_bytes: int = MAX_BYTES) -> Loaded:
     """Read, validate, compile and check a file; raises `SourceError` with every fault of it.
 
     `shown` is the path that messages name.
@@ -59,7 +56,7 @@ def load_file(
         if is_test_file(file):
             plan, warnings = _plan_beside(file, document, registry, max_bytes)
         else:
-            plan, warnings = load_plan(document, registry)
+            plan, warnings = load_plan(document, registry, file, max_bytes=max_bytes)
     except SourceError as error:
         faults += error.diagnostics
     cases, case_faults = read_cases(document)
@@ -70,19 +67,6 @@ def load_file(
     if faults or plan is None:
         raise SourceError(faults)
     return Loaded(document, plan, tuple(cases), tuple(warnings))
-
-
-def load_plan(document: Document, registry: Registry) -> tuple[Plan, list[Diagnostic]]:
-    """The plan of a document that holds a workflow, and the warnings about it."""
-    workflow, faults = validate_model(Workflow, document.data, document)
-    if workflow is None:
-        raise SourceError(faults)
-    plan, warnings = compile_plan(document, workflow, registry)
-    found = check_plan(plan)
-    errors = [each for each in found if each.severity == "error"]
-    if errors:
-        raise SourceError(errors)
-    return plan, warnings + found
 
 
 def _plan_beside(
@@ -97,4 +81,5 @@ def _plan_beside(
     if not target.is_file():
         message = f"there is no workflow file {model.workflow!r} beside this file"
         raise SourceError([document.diagnostic(("workflow",), message)])
-    return load_plan(read(target, shown.as_posix(), max_bytes=max_bytes), registry)
+    beside = read(target, shown.as_posix(), max_bytes=max_bytes)
+    return load_plan(beside, registry, target, max_bytes=max_bytes)

@@ -162,6 +162,9 @@ def _lock(value: object) -> object:
 
 def _on_failure(value: object) -> object:
     if isinstance(value, dict):
+        words = [word for word in value if not word.startswith("x-")]
+        if words != ["fallback"]:
+            raise ValueError(f"expected {{fallback: task id}}, got a mapping with {listed(words)}")
         return value
     return {"policy": _one_of(FAILURE_POLICIES, value)}
 

@@ -1,23 +1,22 @@
 """Running one case: its stubs, its clock and its world around the engine.
 
-    Case, Plan, Registry --run_case--> CaseRun
+Case, Plan, Registry --run_case--> CaseRun
 """
 
 from __future__ import annotations
 
-import getpass
-import tempfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_highway.case_checks import is_path, stub_entries
 from pytest_highway.case_models import HttpEntry, StubEntry
 from pytest_highway.cases import Case
-from pytest_highway.clock import DEFAULT_START, SystemClock, VirtualClock
+from pytest_highway.clock import DEFAULT_START, SystemClock, VirtualClock, shown_duration
 from pytest_highway.engine import OutsideEvent, RunSettings, execute
-from pytest_highway.executors import InlineRunner, RealRunner
+from pytest_highway.executors import InlineRunner, Runner
 from pytest_highway.http_stub import answering
 from pytest_highway.plan import Plan
 from pytest_highway.sections import FileLocks
@@ -25,10 +24,10 @@ from pytest_highway.stubs import Script, StubBook, StubFault
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
-__all__ = ["CaseRun", "run_case"]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
-# Locks of real runs, shared by the processes of one user.
-LOCK_FOLDER = Path(tempfile.gettempdir()) / f"highway-locks-{getpass.getuser()}"
+__all__ = ["CaseRun", "run_case"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +38,72 @@ class CaseRun:
     faults: tuple[StubFault, ...]
 
 
-def run_case(case: Case, plan: Plan, registry: Registry) -> CaseRun:
-    """Run the workflow in the world that the case describes."""
+def run_case(
+    case: Case, plan: Plan, registry: Registry, *, executor: Executor | None = None
+) -> CaseRun:
+    """Run the workflow in the world that the case describes.
+
+    `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
+    not where a case answers HTTP, since its answers reach no other process.
+    """
     model = case.model
     is_real = _is_real(case, registry)
-    named = [_script(case, "stubs", name, raw) for name, raw in model.stubs.items()]
-    book = StubBook(
-        tasks={str(each.loc[-1]): each for each in named if is_path(str(each.loc[-1]))},
-        tools={str(each.loc[-1]): each for each in named if not is_path(str(each.loc[-1]))},
-        http={name: _script(case, "http", name, raw) for name, raw in model.http.items()},
-        real=model.real,
-        inner=RealRunner() if is_real else InlineRunner(),
-        roots={"params": case.params, "fixtures": case.fixtures},
-    )
     settings = RunSettings(
         variables=model.variables,
         env=model.env,
         events=[OutsideEvent(each.at, each.name, each.data) for each in model.events],
         locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
-        world=FileLocks(LOCK_FOLDER) if is_real else None,
+        world=FileLocks() if is_real else None,
     )
     clock = SystemClock() if is_real else VirtualClock(model.now or DEFAULT_START)
-    world: AbstractContextManager[None] = answering(book.respond) if model.http else nullcontext()
-    with world:
+    with ExitStack() as world:
+        named = [_script(case, "stubs", name, raw) for name, raw in model.stubs.items()]
+        book = StubBook(
+            tasks={str(each.loc[-1]): each for each in named if is_path(str(each.loc[-1]))},
+            tools={str(each.loc[-1]): each for each in named if not is_path(str(each.loc[-1]))},
+            http={name: _script(case, "http", name, raw) for name, raw in model.http.items()},
+            real=model.real,
+            inner=_runner(case, executor, world) if is_real else InlineRunner(),
+            roots={"params": case.params, "fixtures": case.fixtures},
+        )
+        if model.http:
+            world.enter_context(answering(book.respond))
         log = execute(plan, book, clock, settings)
-    return CaseRun(RunResult(log), (*book.faults, *book.unused()))
+    result = RunResult(log)
+    return CaseRun(result, (*book.faults, *book.unused(), *_world_faults(case, result)))
+
+
+def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:
+    """What the run made of the case's events, and a run that got stuck.
+
+    A stuck run fails its case whatever is expected: it shows that the case lacks something.
+    """
+    if result.error is not None and result.error.type == "Stuck":
+        yield StubFault((), f"stuck: {result.error.message}")
+    events = case.model.events
+    # In the order of coming in, which is that of the log.
+    due = deque(sorted(range(len(events)), key=lambda number: events[number].at))
+    for place, event in enumerate(result.emitted):
+        if event.path:
+            continue  # A task sent it.
+        number = due.popleft()
+        if place not in result.taken_events:
+            yield StubFault(("events", number), f"no wait took the event {event.name!r}")
+    for number in due:
+        at, end = (shown_duration(each) for each in (events[number].at, result.duration))
+        message = f"the event {events[number].name!r} is due at {at}, the run ended at {end}"
+        yield StubFault(("events", number), message)
+
+
+def _runner(case: Case, executor: Executor | None, world: ExitStack) -> Runner:
+    """The runner of a real run; in its world Ctrl-C waits for the engine."""
+    # asyncio comes in with it, which simulated runs do without.
+    from pytest_highway.real_runner import RealRunner
+
+    runner = RealRunner(None if case.model.http else executor)
+    world.enter_context(runner.interrupts)
+    return runner
 
 
 def _script(case: Case, word: str, name: str, raw: object) -> Script:

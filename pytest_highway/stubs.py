@@ -127,7 +127,7 @@ class StubBook:
         """Answers of real calls that have come in."""
         return self.inner.wait(seconds)
 
-    def abandon(self, call: Call) -> str:
+    def abandon(self, call: Call) -> str | None:
         """Stop a real call whose answer is no longer wanted."""
         return self.inner.abandon(call)
 
@@ -177,8 +177,8 @@ class StubBook:
         if entry.usage is not None:
             call.add_usage(*parse_usage(entry.usage.cost or 0, entry.usage.tokens))
         if entry.call == "real":
-            answer = self._real(call)
-            return answer and answer._replace(after=answer.after + entry.after)
+            call.latency += entry.after
+            return self._real(call)
         if entry.error is not None:
             return Answer(error=_raised(entry.error, roots), after=entry.after)
         try:
