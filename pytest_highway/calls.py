@@ -5,14 +5,18 @@
 
 Who waits in a bulkhead holds no slot. A place and a slot are given on once the ended call's own
 task has gone on, so that in the log a call is over before the next one begins.
+
+A call that is being stopped keeps both until it has ended: a timed-out attempt is over before the
+next one begins, and what a cancelled task was doing before a `finally` task cleans up after it.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_highway.clock import shown_duration
+from pytest_highway.effects import Answer, Attempt, TimedOut, fault_of
 from pytest_highway.events import (
     AttemptEnded,
     EventEmitted,
@@ -21,16 +25,8 @@ from pytest_highway.events import (
     ToolCalled,
     UsageAdded,
 )
-from pytest_highway.executors import Runner
-from pytest_highway.frame import (
-    Answer,
-    Attempt,
-    Call,
-    ExecutionFrame,
-    RunServices,
-    TimedOut,
-    fault_of,
-)
+from pytest_highway.executors import PATIENCE, Runner, Stopped
+from pytest_highway.frame import Call, ExecutionFrame, RunServices, ScopeRun
 from pytest_highway.limits import (
     Breaker,
     Budget,
@@ -39,7 +35,7 @@ from pytest_highway.limits import (
     CircuitOpen,
     UsageLimitExceeded,
 )
-from pytest_highway.models import Limits, ToolPolicy
+from pytest_highway.models import ToolPolicy
 from pytest_highway.plan import Plan
 from pytest_highway.tool_context import parse_usage
 
@@ -47,7 +43,6 @@ __all__ = ["Calls", "Deliver"]
 
 # Hands an answer to a frame after so many seconds.
 Deliver = Callable[[float, ExecutionFrame, object, Answer], None]
-Waiter = tuple[ExecutionFrame, Attempt]
 REFUSALS = (BulkheadFull, CircuitOpen, UsageLimitExceeded)
 
 
@@ -69,15 +64,18 @@ class Calls:
         self._later = later
         self._slots = workflow.max_concurrency
         self._in_flight = 0
-        self._queue: deque[Waiter] = deque()
-        self._budget = Budget(workflow.limits or Limits())
-        self._bulkheads = dict(_bulkheads(workflow.tools))
+        # By frame, so that one that is cancelled leaves at once, however long the queue is.
+        self._queue: OrderedDict[ExecutionFrame, Attempt] = OrderedDict()
+        policies = plan.tool_policies()
+        self._bulkheads = dict(_bulkheads(policies))
         self._breakers = {
             name: Breaker(name, policy.breaker)
-            for name, policy in workflow.tools.items()
+            for name, policy in policies.items()
             if policy.breaker is not None
         }
         self._open: set[Call] = set()
+        self._stopping: set[Call] = set()  # those still wanted are open as well
+        self._is_handing_on = False
         self.breach: Fault | None = None
 
     def attempt(self, frame: ExecutionFrame, attempt: Attempt) -> None:
@@ -85,7 +83,7 @@ class Calls:
         frame.pending = attempt
         bulkhead = self._bulkheads.get(_tool(frame))
         try:
-            if bulkhead is not None and not bulkhead.enter((frame, attempt)):
+            if bulkhead is not None and not bulkhead.enter(frame, attempt):
                 return
         except BulkheadFull as error:
             self._refuse(frame, attempt, error)
@@ -93,10 +91,22 @@ class Calls:
         self._take_slot(frame, attempt)
 
     def _take_slot(self, frame: ExecutionFrame, attempt: Attempt) -> None:
-        if self._in_flight < self._slots:
-            self._dispatch(frame, attempt)
-        else:
-            self._queue.append((frame, attempt))
+        self._queue[frame] = attempt
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Make the calls that there are slots for; not from within itself, by a refused one."""
+        if self._is_handing_on:
+            return
+        self._is_handing_on = True
+        try:
+            while self._queue and self._has_slot():
+                self._dispatch(*self._queue.popitem(last=False))
+        finally:
+            self._is_handing_on = False
+
+    def _has_slot(self) -> bool:
+        return self._in_flight < self._slots and self._stopping <= self._open
 
     def _dispatch(self, frame: ExecutionFrame, attempt: Attempt) -> None:
         tool = frame.node.tool
@@ -106,9 +116,10 @@ class Calls:
         breaker = self._breakers.get(tool.name)
         try:
             if breaker is not None:
-                breaker.check(now)
+                breaker.check(now, frame)
             if tool.effects != "pure":
-                self._budget.call(frame.path)
+                for budget in budgets(frame.run):
+                    budget.call(frame.path)
         except REFUSALS as error:
             self._refuse(frame, attempt, error)
             self._leave(tool.name)
@@ -124,34 +135,65 @@ class Calls:
             if call.deadline is not None:
                 self._later(call.deadline, lambda: self._expire(call))
             return
+        self._hand_in(call, answer)
+
+    def _hand_in(self, call: Call, answer: Answer) -> None:
+        """Deliver an answer after its latency; one that comes after the deadline is no answer."""
         now = self._services.now()
         if call.deadline is not None and now + answer.after > call.deadline:
-            late = TimedOut(f"no answer within {shown_duration(frame.node.timeout or 0)}")
-            answer = Answer(error=late, after=max(0.0, call.deadline - now))
-        self._deliver(answer.after, frame, call, answer)
+            answer = Answer(error=_late(call), after=max(0.0, call.deadline - now))
+        self._deliver(answer.after, call.frame, call, answer)
 
     def _expire(self, call: Call) -> None:
         """The timeout of a call that is still open."""
         if call not in self._open or call.frame.pending is not call:
             return
-        self._open.discard(call)
         became = self._runner.abandon(call)
-        text = f"no answer within {shown_duration(call.frame.node.timeout or 0)}"
-        late = TimedOut(f"{text}; {became}" if became else text)
-        self._deliver(0.0, call.frame, call, Answer(error=late))
+        if became is None:
+            self._await_end(call)
+        else:
+            self._time_out(call, became)
+
+    def _time_out(self, call: Call, became: str) -> None:
+        self._open.discard(call)
+        self._deliver(0.0, call.frame, call, Answer(error=_late(call, became)))
+
+    def _await_end(self, call: Call) -> None:
+        """Let a call that is being stopped end, but wait no longer than PATIENCE."""
+        self._stopping.add(call)
+        until = round(self._services.now() + PATIENCE, 6)
+        self._later(until, lambda: self._give_up(call))
+
+    def _give_up(self, call: Call) -> None:
+        if call in self._stopping:
+            self._stopped(call, self._runner.abandon(call) or "")
+
+    def _stopped(self, call: Call, became: str) -> None:
+        self._stopping.discard(call)
+        if call in self._open:
+            self._time_out(call, became)
+        else:
+            self._leave(call.tool.name)
 
     @property
     def waits(self) -> bool:
         """Whether an answer may come in from outside."""
-        return bool(self._open)
+        return bool(self._open or self._stopping)
 
     def collect(self, seconds: float | None) -> bool:
         """Wait for answers, at most so many seconds; true when one has come in."""
         found = self._runner.wait(seconds)
         for call, answer in found:
-            if call in self._open:
+            if call in self._stopping:
+                self._stopped(call, str(answer.error))
+            elif call in self._open and type(answer.error) is Stopped:
+                self._time_out(call, str(answer.error))
+            elif call in self._open:
                 self._open.discard(call)
-                self._deliver(answer.after, call.frame, call, answer)
+                if answer.after:
+                    self._hand_in(call, answer)
+                else:  # It came in time, however long it has waited for us.
+                    self._deliver(0.0, call.frame, call, answer)
         return bool(found)
 
     def close(self) -> None:
@@ -164,14 +206,14 @@ class Calls:
         ended = AttemptEnded(now, frame.path, attempt.number, fault, timed_out=False, called=False)
         self._services.log.append(ended)
         if isinstance(error, UsageLimitExceeded):
-            self._breached("max_tool_calls", str(self._budget.tool_calls + 1), fault)
+            self._breached("max_tool_calls", str(error.total), fault)
         self._deliver(0.0, frame, attempt, Answer(error=error))
 
-    def ended(self, call: Call, answer: Answer, put: Callable[[EventEmitted], None]) -> None:
-        """Log what the call left behind, in its order; `put` takes the events that it sent."""
+    def ended(self, call: Call, answer: Answer) -> Iterator[EventEmitted]:
+        """Log what the call left behind; gives the events that it sent, each at its place."""
         for record in call.records:
             if type(record) is EventEmitted:
-                put(record)
+                yield record
                 continue
             self._services.log.append(record)
             if type(record) is UsageAdded:
@@ -179,7 +221,7 @@ class Calls:
         now = self._services.now()
         breaker = self._breakers.get(call.tool.name)
         if breaker is not None:
-            breaker.tell(now, failed=answer.error is not None)
+            breaker.tell(now, call.frame, failed=answer.error is not None)
         if answer.error is not None:
             fault = fault_of(answer.error, call.path)
             timed_out = isinstance(answer.error, TimedOut)
@@ -189,10 +231,11 @@ class Calls:
 
     def _use(self, call: Call, used: UsageAdded) -> None:
         cost, tokens = parse_usage(used.cost, used.tokens)
-        breach = self._budget.add(call.path, cost, tokens)
-        if breach is not None:
-            limit, total, message = breach
-            self._breached(limit, total, Fault("UsageLimitExceeded", message, call.path))
+        for budget in budgets(call.frame.run):
+            breach = budget.add(call.path, cost, tokens)
+            if breach is not None:
+                limit, total, message = breach
+                self._breached(limit, total, Fault("UsageLimitExceeded", message, call.path))
 
     def _breached(self, limit: str, total: str, fault: Fault) -> None:
         if self.breach is None:
@@ -205,8 +248,17 @@ class Calls:
         """Give the place and the slot of an ended or cancelled call to who waits for them."""
         if call in self._open:
             self._open.discard(call)
-            self._runner.abandon(call)
-        self._leave(call.tool.name)
+            if call not in self._stopping and self._runner.abandon(call) is None:
+                self._await_end(call)
+        if call not in self._stopping:
+            self._leave(call.tool.name)
+
+    def cancel(self, call: Call) -> None:
+        """Give up a call whose task was stopped."""
+        breaker = self._breakers.get(call.tool.name)
+        if breaker is not None:
+            breaker.forget(call.frame)
+        self.release(call)
 
     def _leave(self, tool: str) -> None:
         self._in_flight -= 1
@@ -215,31 +267,42 @@ class Calls:
             bulkhead.leave()
             if bulkhead.queue:
                 bulkhead.running += 1
-                self._queue.append(bulkhead.queue.popleft())
-        self.fill()
+                frame, attempt = bulkhead.queue.popitem(last=False)
+                self._queue[frame] = attempt
+        self._hand_on()
 
-    def fill(self) -> None:
-        """Give free slots to who waits for them."""
-        while self._queue and self._in_flight < self._slots:
-            self._dispatch(*self._queue.popleft())
-
-    def withdraw(self, frame: ExecutionFrame, attempt: Attempt) -> None:
+    def withdraw(self, frame: ExecutionFrame) -> None:
         """A cancelled task's attempt no longer waits."""
         bulkhead = self._bulkheads.get(_tool(frame))
-        waiter = (frame, attempt)
-        if waiter in self._queue:
-            self._queue.remove(waiter)
+        if self._queue.pop(frame, None) is not None:
             if bulkhead is not None:
                 bulkhead.leave()
-        elif bulkhead is not None and waiter in bulkhead.queue:
-            bulkhead.queue.remove(waiter)
+        elif bulkhead is not None:
+            bulkhead.queue.pop(frame, None)
+
+
+def _late(call: Call, became: str = "") -> TimedOut:
+    text = f"no answer within {shown_duration(call.frame.node.timeout or 0)}"
+    return TimedOut(f"{text}; {became}" if became else text)
+
+
+def budgets(run: ScopeRun) -> Iterator[Budget]:
+    """The budgets of the files that a task runs in, from the inside out."""
+    each: ScopeRun | None = run
+    while each is not None:
+        if each.budget is not None:
+            yield each.budget
+        each = None if each.parent is None else each.parent.run
 
 
 def _tool(frame: ExecutionFrame) -> str:
     return "" if frame.node.tool is None else frame.node.tool.name
 
 
-def _bulkheads(policies: Mapping[str, ToolPolicy]) -> Iterator[tuple[str, Bulkhead[Waiter]]]:
+Places = Bulkhead[ExecutionFrame, Attempt]
+
+
+def _bulkheads(policies: Mapping[str, ToolPolicy]) -> Iterator[tuple[str, Places]]:
     for name, policy in policies.items():
         if policy.max_concurrent is not None:
-            yield name, Bulkhead[Waiter](name, policy.max_concurrent, policy.max_queue)
+            yield name, Places(name, policy.max_concurrent, policy.max_queue)

@@ -1,35 +1,31 @@
-"""The one contract between operators and engine: frames, effects, answers and outcomes.
+"""Frames: one entry into a scope, one running operator, and one call of a tool.
 
-An operator is a generator function over an `ExecutionFrame`. It yields *effects*, is sent their
-answers, and returns an `Outcome`:
+    ScopeRun         how far each node of a scope is; a loop makes one for each iteration
+    ExecutionFrame   one running operator: its generator and what it waits for
+    Call             one attempt on its way to a tool, and the host of the tool's context
 
-    yields          is sent                 meaning
-    Attempt         Answer                  call the frame's tool once more
-    Pause           None                    wait before the next attempt
-    Choose          None                    a condition takes an edge
-    Select          None, when all ended    a parallel starts the members of these branches
-    Enter           None                    a loop begins an iteration
-    Join            an IterationEnd         the next iteration that has ended
-    CancelOpen      None                    stop the iterations in flight
-    Sleep           None                    let time pass
-    AwaitEvent      Answer                  wait for an event; a TimedOut as error
-    TakeLock        Answer                  take a named lock; a LockTimeout as error
-    Record          None                    write an event into the log
-
-The engine owns everything else: time, order, limits, the log. A generator never logs, sleeps or
-calls a tool itself, so that every driver of the engine sees the same run.
+What operators and engine say to each other stands in `effects`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pytest_highway.clock import Clock, instant
-from pytest_highway.errors import HighwayError
+from pytest_highway.effects import (
+    Answer,
+    Attempt,
+    Enter,
+    EnterFile,
+    IterationEnd,
+    Outcome,
+    Steps,
+    Unretryable,
+)
 from pytest_highway.events import (
     Event,
     EventEmitted,
@@ -39,169 +35,24 @@ from pytest_highway.events import (
     TaskEnded,
     UsageAdded,
 )
-from pytest_highway.expression import Expression
+from pytest_highway.limits import Budget
+from pytest_highway.models import Workflow
 from pytest_highway.plan import Node, Scope
 from pytest_highway.serialization import to_plain
 from pytest_highway.state import Actor, Layered, RunMemory, TaskMemory, TaskStates
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
 
+# Runners and stub books take calls and give answers; they need nothing else of `effects`.
 __all__ = [
     "Answer",
-    "Attempt",
-    "AwaitEvent",
     "Call",
-    "CancelOpen",
-    "Choose",
-    "Effect",
-    "Enter",
     "ExecutionFrame",
-    "IterationEnd",
-    "Join",
-    "Outcome",
-    "Pause",
     "Problem",
-    "Record",
     "RunServices",
     "ScopeRun",
-    "Select",
-    "Sent",
-    "Sleep",
-    "Steps",
-    "TakeLock",
-    "TimedOut",
     "Unretryable",
-    "fault_of",
 ]
-
-
-class Unretryable(HighwayError):
-    """A failure that a further attempt cannot mend."""
-
-
-class TimedOut(TimeoutError):
-    """An attempt took longer than its timeout; a `TimeoutError` to everyone who looks."""
-
-
-class Answer(NamedTuple):
-    """How an attempt ended: a plain value, or the exception. `after` is its latency in seconds."""
-
-    value: object = None
-    error: Exception | None = None
-    after: float = 0.0
-
-
-class Outcome(NamedTuple):
-    """How a task ended; see `TaskEnded` for the fields."""
-
-    status: str
-    value: object = None
-    fault: Fault | None = None
-    reason: str = ""
-    attempts: int = 0
-    note: str = ""
-
-
-class Attempt(NamedTuple):
-    """Effect: call the tool of the frame's node with these rendered arguments."""
-
-    number: int
-    args: list[object]
-    kwargs: dict[str, object]
-    feedback: str | None
-
-
-class Pause(NamedTuple):
-    """Effect: let `seconds` pass before attempt `number`."""
-
-    number: int
-    seconds: float
-
-
-class Choose(NamedTuple):
-    """Effect: a condition was evaluated; `resolved` is its text with the values it read."""
-
-    resolved: str
-    value: bool
-
-
-class Select(NamedTuple):
-    """Effect: start the members of these branches; the answer comes when all have ended."""
-
-    branches: list[str]
-
-
-class Enter(NamedTuple):
-    """Effect: enter the body once; `part` is what the iteration adds to the path."""
-
-    number: int
-    part: str
-    roots: dict[str, object]
-    shares_results: bool
-
-
-class Join(NamedTuple):
-    """Effect: wait for an iteration to end."""
-
-
-class CancelOpen(NamedTuple):
-    """Effect: cancel the iterations in flight; they are still to be joined."""
-
-    reason: str
-
-
-class Sleep(NamedTuple):
-    """Effect: let `seconds` pass."""
-
-    seconds: float
-
-
-class AwaitEvent(NamedTuple):
-    """Effect: wait for the event `name` whose data lets `match` hold."""
-
-    name: str
-    match: Expression | None
-    timeout: float | None
-
-
-class TakeLock(NamedTuple):
-    """Effect: take a named lock, waiting for it at most so many seconds."""
-
-    name: str
-    wait: float
-
-
-class Record(NamedTuple):
-    """Effect: log an event of this kind with these fields behind its time and path."""
-
-    kind: Callable[..., Event]
-    fields: tuple[object, ...] = ()
-
-
-class IterationEnd(NamedTuple):
-    """How an iteration ended: its number, its fault if it failed, and its own results."""
-
-    number: int
-    status: str
-    fault: Fault | None
-    results: Mapping[str, object]
-
-
-Effect = (
-    Attempt
-    | Pause
-    | Choose
-    | Select
-    | Enter
-    | Join
-    | CancelOpen
-    | Sleep
-    | AwaitEvent
-    | TakeLock
-    | Record
-)
-Sent = Answer | IterationEnd | None
-Steps = Generator[Effect, Sent, Outcome]
 
 
 class Problem(NamedTuple):
@@ -218,39 +69,28 @@ class Problem(NamedTuple):
 class RunServices:
     """What lives as long as a run and is shared by all of its calls.
 
-    `cache` holds results by key, each with the moment until which it holds; `breached` tells that
-    a limit was passed, so that nothing is retried any more.
+    `env` is what the world puts over the environments that files declare; `cache` holds results by
+    key, each with the moment until which it holds; `breached` tells that a limit was passed, so
+    that nothing is retried any more.
     """
 
-    __slots__ = (
-        "breached",
-        "cache",
-        "clock",
-        "env",
-        "log",
-        "memory",
-        "now",
-        "resources",
-        "variables",
-    )
+    __slots__ = ("breached", "cache", "clock", "env", "log", "memory", "now", "resources")
 
     def __init__(
-        self,
-        log: list[Event],
-        memory: RunMemory,
-        variables: Mapping[str, object],
-        env: Mapping[str, str],
-        clock: Clock,
+        self, log: list[Event], memory: RunMemory, env: Mapping[str, str], clock: Clock
     ) -> None:
         self.log = log
         self.env = env
         self.breached = False
         self.cache: dict[str, tuple[float, object]] = {}
         self.memory = memory
-        self.variables = variables
         self.resources: MutableMapping[str, object] = {}
         self.clock = clock
         self.now = clock.now
+
+    def environment(self, workflow: Workflow) -> dict[str, str]:
+        """The environment that a file's templates and tools see: only what it declares."""
+        return {name: self.env.get(name, value) for name, value in workflow.env.items()}
 
 
 class ScopeRun:
@@ -258,12 +98,14 @@ class ScopeRun:
 
     `waiting[n]` counts the upstreams of node n that have not ended; `problems[n]` lists its edges
     that are not live; `ends[n]` is its end, or None; `chosen[c]` is the node that condition c took;
-    `selected[p]` are the members that parallel p started and `open[p]` how many of all its members
-    have not ended; `replaced` holds the failed nodes that a fallback stands in for. `key` orders
-    runs by their place; `parent` is the loop's frame and `number` that of the iteration.
+    `selected[p]` are the members that parallel p started, `ran[p]` their branches and `open[p]` how
+    many of all its members have not ended; `replaced` holds the failed nodes that a fallback stands
+    in for. `key` orders runs by their place; `parent` is the frame of the loop or the nested
+    workflow and `number` that of the iteration; `budget` is there where a file has limits.
     """
 
     __slots__ = (
+        "budget",
         "chosen",
         "ends",
         "frames",
@@ -275,30 +117,36 @@ class ScopeRun:
         "parent",
         "prefix",
         "problems",
+        "ran",
         "replaced",
         "roots",
         "scope",
         "selected",
+        "states",
         "waiting",
     )
 
-    def __init__(self, scope: Scope, roots: dict[str, object]) -> None:
+    def __init__(
+        self, scope: Scope, roots: Mapping[str, object], around: TaskStates | None = None
+    ) -> None:
         self.scope = scope
         self.prefix = ""
         self.key: tuple[int, ...] = ()
         self.parent: ExecutionFrame | None = None
         self.number = 0
+        self.budget: Budget | None = None
         self.waiting = list(scope.waits)
         self.problems: dict[int, list[Problem]] = {}
         self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
         self.chosen: dict[int, int | None] = {}
         self.selected: dict[int, tuple[int, ...]] = {}
+        self.ran: dict[int, list[str]] = {}
         self.open: dict[int, int] = {}
         self.frames: dict[int, ExecutionFrame] = {}
         self.replaced: set[int] = set()
         self.left = len(scope.nodes)
         self.own_results: MutableMapping[str, object] = {}
-        states = TaskStates(scope.index, self.ends)
+        self.states = states = TaskStates(scope.index, self.ends, self.ran, around)
         self.roots = {"results": self.own_results, **roots, "tasks": states, "prev": states}
 
     @classmethod
@@ -310,19 +158,29 @@ class ScopeRun:
         """
         outer, node = frame.run, frame.node
         assert node.body is not None
-        run = cls(node.body, {**outer.roots, **enter.roots})
-        run.prefix = f"{frame.path}{enter.part}/"
-        run.key = (*outer.key, node.index, enter.number)
-        run.parent = frame
-        run.number = enter.number
+        run = cls(node.body, {**outer.roots, **enter.roots}, outer.states)
+        run._place(frame, enter.part, enter.number)
         if enter.shares_results:
             run.own_results = outer.own_results
+            run.states.before = outer.states.kept
         else:
             run.roots["results"] = Layered(run.own_results, outer.results)
-        seen = outer.roots["tasks"]
-        assert isinstance(seen, TaskStates)
-        run.roots["tasks"] = run.roots["prev"] = TaskStates(node.body.index, run.ends, seen)
         return run
+
+    @classmethod
+    def of_file(cls, frame: ExecutionFrame, enter: EnterFile) -> ScopeRun:
+        """The scope of a nested workflow, which sees nothing of its surroundings."""
+        nested = frame.node.nested
+        assert nested is not None
+        run = cls(nested.scope, enter.roots)
+        run._place(frame, "", 0)
+        return run
+
+    def _place(self, frame: ExecutionFrame, part: str, number: int) -> None:
+        self.prefix = f"{frame.path}{part}/"
+        self.key = (*frame.run.key, frame.node.index, number)
+        self.parent = frame
+        self.number = number
 
     @property
     def results(self) -> Mapping[str, object]:
@@ -339,20 +197,30 @@ class ScopeRun:
         """The node as a user of memory."""
         return Actor(self.prefix + node.id, self, node.index, node.result_is_read)
 
+    def value_of(self, node: Node) -> TaskEnded | None:
+        """The success that gave a node its result: its own, or that of what stands in for it."""
+        end = self.ends[node.index]
+        while node.index in self.replaced:
+            assert node.fallback is not None
+            node = self.scope.nodes[node.fallback]
+            end = self.ends[node.index]
+        return end if end is not None and end.status == "success" else None
+
 
 class ExecutionFrame:
     """One running operator.
 
     `pending` is what it waits for, if anything: a late answer to something else is dropped.
-    `children` are its open iterations by number, `done` the ends it has not joined yet; `stopped`
-    is the reason for which it was cancelled while iterations were still open; `locks` names the
-    locks that it holds.
+    `children` are its open iterations by number, `done` the ends it has not joined yet, `failed`
+    their faults; `stopped` is how it ends, once its iterations have, when it was stopped; `locks`
+    names the locks that it holds.
     """
 
     __slots__ = (
         "attempts",
         "children",
         "done",
+        "failed",
         "locks",
         "node",
         "path",
@@ -379,7 +247,8 @@ class ExecutionFrame:
         self.locks: list[str] = []
         self.children: dict[int, ScopeRun] = {}
         self.done: deque[IterationEnd] = deque()
-        self.stopped = ""
+        self.failed: dict[int, Fault] = {}
+        self.stopped: Outcome | None = None
         self.steps = steps(self)
 
     @property
@@ -401,10 +270,12 @@ class Call:
     """One attempt on its way to a tool: what is called, and the host of the tool's context.
 
     What the tool logs and uses is kept here and enters the run's log when the call has ended, by
-    the engine's own hand: no thread of a tool reaches the log.
+    the engine's own hand: no thread of a tool reaches the log. `abandoned` is set by a runner that
+    was told to stop the call.
     """
 
     __slots__ = (
+        "abandoned",
         "args",
         "attempt",
         "deadline",
@@ -412,6 +283,7 @@ class Call:
         "frame",
         "kwargs",
         "latency",
+        "own_env",
         "records",
         "services",
         "tool",
@@ -425,9 +297,11 @@ class Call:
         self.attempt = attempt.number
         self.args = attempt.args
         self.kwargs = attempt.kwargs
+        self.own_env = attempt.env
         self.feedback = attempt.feedback
         self.services = services
         self.records: list[Event] = []
+        self.abandoned = False
         self.latency = 0.0  # virtual seconds that stubbed HTTP answers took
         timeout = frame.node.timeout
         self.deadline = None if timeout is None else services.now() + timeout
@@ -441,21 +315,21 @@ class Call:
     def memory(self) -> Memory:
         """The run's memory, used in the name of this task."""
         actor = self.frame.run.actor(self.frame.node)
-        return TaskMemory(self.services.memory, actor, self._memory_written)
+        return TaskMemory(self.services.memory, actor, self._memory_written, lambda: self.cancelled)
 
     def _memory_written(self, key: str, value: object) -> None:
         self.records.append(MemoryWritten(self.services.now(), self.path, key, value))
 
     @property
     def variables(self) -> Mapping[str, object]:
-        """The run's variables."""
-        return self.services.variables
+        """The variables of the task's file."""
+        return cast("Mapping[str, object]", self.frame.roots["variables"])
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The run's environment with the task's own over it."""
-        own = getattr(self.frame.node.model, "env", None)
-        return {**self.services.env, **own} if own else self.services.env
+        """The environment of the task's file with the task's own over it."""
+        around = cast("Mapping[str, str]", self.frame.roots["env"])
+        return {**around, **self.own_env} if self.own_env else around
 
     @property
     def metadata(self) -> Mapping[str, object]:
@@ -470,7 +344,7 @@ class Call:
     @property
     def cancelled(self) -> bool:
         """Whether the frame no longer waits for this call."""
-        return self.frame.pending is not self
+        return self.abandoned or self.frame.pending is not self
 
     def remaining(self) -> float | None:
         """Seconds until the deadline, or None."""
@@ -488,10 +362,6 @@ class Call:
 
     def emit(self, name: str, data: object) -> None:
         """Keep an event for those who wait."""
-        self.records.append(EventEmitted(self.services.now(), self.frame.path, name, to_plain(data)))
-
-
-def fault_of(error: BaseException, path: str) -> Fault:
-    """An exception as data."""
-    kind = TimeoutError if isinstance(error, TimedOut) else type(error)
-    return Fault(kind.__name__, str(error), path)
+        self.records.append(
+            EventEmitted(self.services.now(), self.frame.path, name, to_plain(data))
+        )

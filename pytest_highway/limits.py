@@ -12,7 +12,7 @@ time out.)
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -35,6 +35,7 @@ __all__ = [
 
 
 Waiter = TypeVar("Waiter")
+Request = TypeVar("Request")
 
 
 class BulkheadFull(HighwayError):
@@ -50,7 +51,11 @@ class LockTimeout(HighwayError):
 
 
 class UsageLimitExceeded(HighwayError):
-    """A limit of the run was passed."""
+    """A limit of the run was passed, or would be; `total` is what was or would be used."""
+
+    def __init__(self, message: str, total: object = "") -> None:
+        super().__init__(message)
+        self.total = total
 
 
 class OutputInvalid(HighwayError):
@@ -62,16 +67,16 @@ class PreconditionFailed(HighwayError):
 
 
 @dataclass(slots=True)
-class Bulkhead(Generic[Waiter]):
-    """The places of one tool; `queue` holds who waits, in order."""
+class Bulkhead(Generic[Waiter, Request]):
+    """The places of one tool; `queue` holds who waits, in order, each with what it wants."""
 
     tool: str
     max_concurrent: int
     max_queue: int | None
     running: int = 0
-    queue: deque[Waiter] = field(default_factory=deque)
+    queue: OrderedDict[Waiter, Request] = field(default_factory=OrderedDict)
 
-    def enter(self, waiter: Waiter) -> bool:
+    def enter(self, waiter: Waiter, request: Request) -> bool:
         """Take a place (true) or wait in the queue (false); raises `BulkheadFull`."""
         if self.running < self.max_concurrent:
             self.running += 1
@@ -80,7 +85,7 @@ class Bulkhead(Generic[Waiter]):
             raise BulkheadFull(
                 f"{self.tool}: {self.running} calls running and {len(self.queue)} waiting"
             )
-        self.queue.append(waiter)
+        self.queue[waiter] = request
         return False
 
     def leave(self) -> None:
@@ -90,31 +95,39 @@ class Bulkhead(Generic[Waiter]):
 
 @dataclass(slots=True)
 class Breaker:
-    """The circuit breaker of one tool; times are in seconds on the run's clock."""
+    """The circuit breaker of one tool; times are in seconds on the run's clock.
+
+    Callers are told apart by identity. Once it is open only the trial call counts: one that began
+    before says nothing about the tool as it is now.
+    """
 
     tool: str
     model: BreakerModel
     failures: int = 0
     open_until: float | None = None
-    trying: bool = False
+    trial: object = None
 
-    def check(self, now: float) -> None:
+    def check(self, now: float, caller: object) -> None:
         """Let a call through or raise `CircuitOpen`."""
         if self.open_until is None:
             return
-        if now < self.open_until or self.trying:
+        if now < self.open_until or self.trial is not None:
             raise CircuitOpen(f"{self.tool}: {self.failures} failures in a row")
-        self.trying = True
+        self.trial = caller
 
-    def tell(self, now: float, *, failed: bool) -> None:
+    def tell(self, now: float, caller: object, *, failed: bool) -> None:
         """A call that was let through has ended."""
-        self.trying = False
-        if not failed:
-            self.failures, self.open_until = 0, None
+        if self.open_until is not None and caller is not self.trial:
             return
-        self.failures += 1
-        if self.open_until is not None or self.failures >= self.model.failures:
-            self.open_until = round(now + self.model.reset_after, 6)
+        self.failures = self.failures + 1 if failed else 0
+        is_broken = failed and (self.trial is not None or self.failures >= self.model.failures)
+        self.open_until = round(now + self.model.reset_after, 6) if is_broken else None
+        self.trial = None
+
+    def forget(self, caller: object) -> None:
+        """A call that was let through will tell nothing; the next one may try."""
+        if caller is self.trial:
+            self.trial = None
 
 
 @dataclass(slots=True)
@@ -131,7 +144,8 @@ class Budget:
         limit = self.limits.max_tool_calls
         if limit is not None and self.tool_calls >= limit:
             raise UsageLimitExceeded(
-                f"{path}: max_tool_calls {limit} would be passed (total {self.tool_calls + 1})"
+                f"{path}: max_tool_calls {limit} would be passed (total {self.tool_calls + 1})",
+                self.tool_calls + 1,
             )
         self.tool_calls += 1
 

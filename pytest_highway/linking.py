@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import pairwise
 
 from pytest_highway.errors import did_you_mean
 from pytest_highway.events import Outline
 from pytest_highway.graph import Graph
 from pytest_highway.models import Condition
-from pytest_highway.plan import Loc, Node, Scope
+from pytest_highway.plan import Loc, Node, ReportFault, Scope
 
 __all__ = ["Draft", "Names", "link"]
 
@@ -52,13 +52,14 @@ class Names:
 class Draft:
     """A scope whose nodes are known and whose edges are still names.
 
-    `loop` names the loop whose body it is; `implicit[n]` is what an inline operator without
-    `dependencies` follows; `branches` lists the members of each parallel's branches, by name.
+    `loops` names the loops around it, from the inside out; `implicit[n]` is what an inline operator
+    without `dependencies` follows; `branches` lists the members of each parallel's branches, by
+    name.
     """
 
     scope: Scope
     start: str | None = None
-    loop: str | None = None
+    loops: tuple[str, ...] = ()
     names: list[Names] = field(default_factory=list)
     implicit: dict[int, str] = field(default_factory=dict)
     branches: list[tuple[Node, str, list[str]]] = field(default_factory=list)
@@ -69,12 +70,6 @@ class Draft:
         self.scope.by_id[node.id] = node
         self.scope.index[node.id] = node.index
         self.names.append(names)
-
-
-class ReportFault(Protocol):
-    """Takes a fault at a place of the document."""
-
-    def __call__(self, loc: Loc, message: str, *, key: bool = False) -> None: ...
 
 
 def link(draft: Draft, fault: ReportFault) -> None:
@@ -100,6 +95,7 @@ class _Linker:
             if isinstance(node.model, Condition):
                 self._targets(node, node.model)
             self._fallback(node)
+        self._mark_cleaning()
         around = {node.index: self._around(node) for node in scope.nodes if node.member_of}
         for node in scope.nodes:
             self._edges(node, around.get(node.index, frozenset()))
@@ -117,7 +113,7 @@ class _Linker:
         found = names.find(name)
         if found is None or self.scope.by_id.get(found.id) is not found:
             near = did_you_mean(name, names.known())
-            where = "" if self.draft.loop is None else f" in the body of {self.draft.loop!r}"
+            where = f" in the body of {self.draft.loops[0]!r}" if self.draft.loops else ""
             self.fault(loc, f"unknown {what} {name!r}{where}{near}")
             return None
         return found
@@ -134,9 +130,7 @@ class _Linker:
             if member.member_of is not None:
                 other = self.scope.nodes[member.member_of[0]].id
                 self.fault(loc, f"{name!r} is a member of {other!r} already")
-            elif member is node:
-                self.fault(loc, f"{name!r} lists itself as a member")
-            else:
+            elif member is not node:  # Which is reported where it was claimed.
                 member.member_of = (node.index, branch)
                 node.branches[branch].append(member.index)
 
@@ -180,14 +174,24 @@ class _Linker:
             return
         if target is node:
             self.fault(loc, f"{node.id!r} names itself as its fallback")
-        elif target.is_finally or isinstance(target.model, Condition):
-            what = "a condition" if isinstance(target.model, Condition) else "a finally task"
+        elif target.is_finally or target.kind == "condition":
+            what = "a condition" if target.kind == "condition" else "a finally task"
             self.fault(loc, f"{name!r} is {what} and can stand in for nothing")
         elif target.fallback_for is not None:
             other = self.scope.nodes[target.fallback_for].id
             self.fault(loc, f"{name!r} is the fallback of {other!r} already; one task each")
         else:
             node.fallback, target.fallback_for = target.index, node.index
+
+    def _mark_cleaning(self) -> None:
+        """What stands in for a `finally` task may be needed whenever that task is."""
+        for node in self.scope.nodes:
+            each = node
+            while each.is_finally and each.fallback is not None:
+                each = self.scope.nodes[each.fallback]
+                if each.is_finally:
+                    break
+                each.is_finally = True
 
     # --- edges ---------------------------------------------------------------------------------
 
@@ -204,26 +208,29 @@ class _Linker:
         upstream = dict.fromkeys([*named, *self.implied.get(node.index, ())])
         upstream = dict.fromkeys(each for each in upstream if each not in around)
         if node.fallback_for is not None:
-            for each in self.implied.get(node.index, ()):
-                chooser = self.scope.nodes[each]
-                loc = (*chooser.loc, _side(chooser, node))
-                self.fault(loc, f"{node.id!r} is a fallback; no condition may choose it")
+            self._reject_choice(node)
             # A fallback starts when its task has failed: what it lists besides comes earlier.
             after = [each for each in [*upstream, *after] if each != node.fallback_for]
             upstream, starts = {}, ()
         elif node.is_finally:
-            after, upstream = [*upstream, *after], {}
+            after, upstream, starts = [*upstream, *after], {}, ()
         node.upstream, node.starts = tuple(upstream), starts
         node.after = tuple(
             each for each in dict.fromkeys(after) if each not in upstream and each not in around
         )
 
+    def _reject_choice(self, node: Node) -> None:
+        for each in self.implied.get(node.index, ()):
+            condition = self.scope.nodes[each]
+            message = f"{node.id!r} is a fallback; no condition may choose it"
+            self.fault((*condition.loc, _side(condition, node)), message)
+
     def _named(self, node: Node, field: str, names: list[str]) -> list[int]:
         found = []
         what = "dependency" if field == "dependencies" else "task"
         for number, name in enumerate(names):
-            if name == self.draft.loop and self.draft.names[node.index].find(name) is None:
-                continue  # On the loop around it: accepted, and means nothing.
+            if name in self.draft.loops and self.draft.names[node.index].find(name) is None:
+                continue  # On a loop around it: accepted, and means nothing.
             loc = (*node.loc, field, number)
             target = self._resolve(node, name, loc, what)
             if target is node:
@@ -258,14 +265,21 @@ class _Linker:
                 yield provider.index
 
     def _finally_edges(self) -> None:
-        """A `finally` task that depends on nothing comes after all other tasks."""
-        others: list[int] | None = None
+        """A `finally` task that depends on nothing comes after all others of its list."""
         nodes = self.scope.nodes
+        others: tuple[int, ...] | None = None
         for node in nodes:
-            if node.is_finally and not node.model.dependencies:
-                if others is None:
-                    others = [each.index for each in nodes if not _cleans_up(each, nodes)]
-                node.after = tuple(dict.fromkeys([*node.after, *others]))
+            if not node.is_finally or node.fallback_for is not None or node.model.dependencies:
+                continue
+            if node.member_of is not None:
+                parallel, branch = node.member_of
+                beside = [nodes[each] for each in nodes[parallel].branches[branch]]
+                rest = tuple(each.index for each in beside if not each.is_finally)
+            elif others is None:
+                rest = others = tuple(each.index for each in nodes if not each.is_finally)
+            else:
+                rest = others
+            node.after = tuple(dict.fromkeys([*node.after, *rest]))
 
     def _connect(self) -> None:
         scope = self.scope
@@ -283,7 +297,7 @@ class _Linker:
             scope.waits.append(counted + (node.fallback_for is not None))
             scope.graph.place_after(node.index, list(dict.fromkeys(self._before(node))))
         for node in parallels:
-            behind = [scope.vertex_after(each) for each in node.members]
+            behind = [each for member in node.members for each in self._whole(member, node.index)]
             scope.graph.place_after(scope.ends[node.index], [node.index, *dict.fromkeys(behind)])
 
     def _before(self, node: Node) -> Iterator[int]:
@@ -292,11 +306,15 @@ class _Linker:
         if node.fallback_for is not None:
             yield self.scope.vertex_after(node.fallback_for)
         for each in node.upstream + node.after:
-            yield self.scope.vertex_after(each)
-            # What depends on a task waits for the fallback that may stand in for it, too.
-            stand_in = self.scope.nodes[each].fallback
-            if stand_in is not None and stand_in != node.index:
-                yield stand_in
+            yield from self._whole(each, node.index)
+
+    def _whole(self, task: int, waiting: int) -> Iterator[int]:
+        """The vertices after which a task has ended, with whatever may stand in for it."""
+        yield self.scope.vertex_after(task)
+        stand_in = self.scope.nodes[task].fallback
+        while stand_in is not None and stand_in not in (waiting, task):
+            yield self.scope.vertex_after(stand_in)
+            stand_in = self.scope.nodes[stand_in].fallback
 
     # --- faults of the whole graph -------------------------------------------------------------
 
@@ -308,7 +326,7 @@ class _Linker:
         if nodes[0] is not nodes[-1]:
             nodes.append(nodes[0])
         path = " -> ".join(node.id for node in nodes)
-        for before, after in zip(nodes, nodes[1:], strict=False):
+        for before, after in pairwise(nodes):
             side = _side(before, after)
             if side and before.name not in (after.model.dependencies or []):
                 message = (
@@ -319,10 +337,10 @@ class _Linker:
                 return
         first, last = nodes[0], nodes[-2]
         loc: Loc = first.loc
-        for field in ("dependencies", "after"):
-            names = getattr(first.model, field) or []
+        for word in ("dependencies", "after"):
+            names = getattr(first.model, word) or []
             if last.name in names:
-                loc = (*first.loc, field, names.index(last.name))
+                loc = (*first.loc, word, names.index(last.name))
         self.fault(loc, f"the tasks depend on each other in a cycle: {path}", key=loc == first.loc)
 
     def _report_unreachable(self, name: str) -> None:
@@ -337,11 +355,6 @@ class _Linker:
                 self.fault(node.loc, f"{message} {name!r}", key=True)
 
 
-def _cleans_up(node: Node, nodes: list[Node]) -> bool:
-    """Whether it is a `finally` task or stands in for one."""
-    return nodes[node.index if node.fallback_for is None else node.fallback_for].is_finally
-
-
 def _side(before: Node, after: Node) -> str:
     """Which side of the condition `before` names `after`, or an empty text."""
     sides = zip(("if_true", "if_false"), before.targets, strict=True)
@@ -349,5 +362,6 @@ def _side(before: Node, after: Node) -> str:
 
 
 def _outline(node: Node) -> Outline:
-    body = () if node.body is None else node.body.outline
+    inside = node.body if node.nested is None else node.nested.scope
+    body = () if inside is None else inside.outline
     return Outline(node.id, node.kind, node.result_key, body)

@@ -16,17 +16,16 @@ from pathlib import Path
 from pytest_highway.case_checks import check_case
 from pytest_highway.case_models import TestFile
 from pytest_highway.cases import Case, read_cases, read_defaults
-from pytest_highway.checks import check_plan
 from pytest_highway.collector import collector_paused
-from pytest_highway.compiler import compile_plan
 from pytest_highway.declared import Declared
 from pytest_highway.document import MAX_BYTES, Document, read
 from pytest_highway.errors import Diagnostic, SourceError
-from pytest_highway.models import Workflow, validate_model
+from pytest_highway.models import validate_model
+from pytest_highway.nesting import load_plan
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
 
-__all__ = ["Loaded", "is_test_file", "load_file", "load_plan"]
+__all__ = ["Loaded", "is_test_file", "load_file"]
 
 # Bytes, of about 1,000 tasks.
 LARGE = 100_000
@@ -71,14 +70,16 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
     document, unread = _read(file, shown, max_bytes)
     source: Document | None = document
     faults: list[Diagnostic] = []
+    target = file
     if is_test_file(file):
         source, faults = _workflow_beside(file, document, max_bytes)
+        target = file.parent / (Path() if source is None else _named(document))
     plan: Plan | None = None
     warnings: list[Diagnostic] = []
     declared = None if source is None else Declared.by(source.data)
     if source is not None:
         try:
-            plan, warnings = load_plan(source, registry)
+            plan, warnings = load_plan(source, registry, target, max_bytes=max_bytes)
         except SourceError as error:
             faults += error.diagnostics
     cases, found = _checked_cases(document, declared, registry)
@@ -89,19 +90,6 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
         news = [each for each in faults if (each.path, each.position) not in told]
         raise SourceError([*unread, *news])
     return Loaded(document, plan, tuple(cases), tuple(warnings))
-
-
-def load_plan(document: Document, registry: Registry) -> tuple[Plan, list[Diagnostic]]:
-    """The plan of a document that holds a workflow, and the warnings about it."""
-    workflow, faults = validate_model(Workflow, document.data, document)
-    if workflow is None:
-        raise SourceError(faults)
-    plan, warnings = compile_plan(document, workflow, registry)
-    found = check_plan(plan)
-    errors = [each for each in found if each.severity == "error"]
-    if errors:
-        raise SourceError(errors)
-    return plan, warnings + found
 
 
 def _read(file: Path, shown: str, max_bytes: int) -> tuple[Document, list[Diagnostic]]:
@@ -138,13 +126,19 @@ def _checked_cases(
     return checked, found
 
 
+def _named(document: Document) -> str:
+    """The workflow file that a test file names, or an empty text."""
+    name = document.data.get("workflow") if isinstance(document.data, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def _workflow_beside(
     file: Path, document: Document, max_bytes: int
 ) -> tuple[Document | None, list[Diagnostic]]:
     """The workflow that a test file names, relative to itself, and what is wrong with either."""
     _, faults = validate_model(TestFile, document.data, document)
-    name = document.data.get("workflow") if isinstance(document.data, dict) else None
-    if not isinstance(name, str):
+    name = _named(document)
+    if not name:
         return None, faults
     target = file.parent / name
     if is_test_file(target) or not target.is_file():

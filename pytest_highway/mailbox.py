@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pytest_highway.effects import Answer, AwaitEvent
 from pytest_highway.events import EventEmitted, WaitEnded
 from pytest_highway.expression import truth
-from pytest_highway.frame import Answer, AwaitEvent, ExecutionFrame, RunServices
-from pytest_highway.operators import EVALUATION_FAULTS
+from pytest_highway.frame import ExecutionFrame, RunServices
+from pytest_highway.judging import EVALUATION_FAULTS
+from pytest_highway.values import copy_data
 
 __all__ = ["Mailbox"]
 
@@ -32,23 +34,38 @@ class Mailbox:
         """Open a wait; true when a kept event has answered it already."""
         frame.pending = wait
         for place, (number, event) in enumerate(self._kept):
-            if self._takes(frame, wait, event):
-                del self._kept[place]
-                self._give(frame, wait, number, event)
+            try:
+                if self._fits(frame, wait, event):
+                    del self._kept[place]
+                    self._give(frame, wait, number, event)
+                    return True
+            except EVALUATION_FAULTS as error:
+                self._deliver(frame, wait, Answer(error=error))
                 return True
         self._open.append((frame, wait))
         return False
 
     def put(self, event: EventEmitted) -> None:
-        """An event comes in."""
+        """An event comes in: to all waits that it fits, else it is kept."""
         self._services.log.append(event)
         number = self._count
         self._count += 1
-        self._open = [(frame, wait) for frame, wait in self._open if frame.pending is wait]
-        taken = [(frame, wait) for frame, wait in self._open if self._takes(frame, wait, event)]
-        for frame, wait in taken:
-            self._open.remove((frame, wait))
-            self._give(frame, wait, number, event)
+        still, self._open = self._open, []
+        taken = False
+        for frame, wait in still:
+            if frame.pending is not wait:
+                continue  # The wait was over before.
+            try:
+                fits = self._fits(frame, wait, event)
+            except EVALUATION_FAULTS as error:
+                # A match that cannot be evaluated fails the wait; it never means "not this one".
+                self._deliver(frame, wait, Answer(error=error))
+                continue
+            if fits:
+                taken = True
+                self._give(frame, wait, number, event)
+            else:
+                self._open.append((frame, wait))
         if not taken:
             self._kept.append((number, event))
 
@@ -60,22 +77,18 @@ class Mailbox:
             if frame.pending is wait
         ]
 
-    def _takes(self, frame: ExecutionFrame, wait: AwaitEvent, event: EventEmitted) -> bool:
+    def _fits(self, frame: ExecutionFrame, wait: AwaitEvent, event: EventEmitted) -> bool:
         if wait.name != event.name:
             return False
         if wait.match is None:
             return True
         fields = event.data if isinstance(event.data, Mapping) else {}
         seen = {"name": event.name, "data": event.data, **fields}
-        try:
-            return truth(wait.match.evaluate({**frame.roots, "event": seen}))
-        except EVALUATION_FAULTS as error:
-            # A match that cannot be evaluated fails the wait; it never means "not this one".
-            self._deliver(frame, wait, Answer(error=error))
-            return False
+        self._services.memory.actor = frame.run.actor(frame.node)
+        return truth(wait.match.evaluate({**frame.roots, "event": seen}))
 
     def _give(
         self, frame: ExecutionFrame, wait: AwaitEvent, number: int, event: EventEmitted
     ) -> None:
         self._services.log.append(WaitEnded(self._services.now(), frame.path, number))
-        self._deliver(frame, wait, Answer(event.data))
+        self._deliver(frame, wait, Answer(copy_data(event.data)))

@@ -21,6 +21,7 @@ from pytest_highway.errors import HighwayError
 from pytest_highway.expression import Expression, ExpressionError, compile_expression, truth
 from pytest_highway.limits import OutputInvalid, PreconditionFailed
 from pytest_highway.serialization import to_plain
+from pytest_highway.values import copy_data
 
 __all__ = ["Check", "Schema", "compile_check", "compile_schema", "imported"]
 
@@ -50,16 +51,21 @@ class Check:
 
     def _why(self, roots: Mapping[str, object], argument: object) -> str:
         """Why it does not hold, or an empty text."""
+        if self.function is not None:
+            return self._said(self.function, argument)
         try:
-            if self.function is not None:
-                answer = self.function(argument)
-                return f"{self.source} said {answer!r}" if answer in (False, None) else ""
-            resolved, value = cast(Expression, self.expression).resolve(roots)
+            resolved, value = cast("Expression", self.expression).resolve(roots)
             return "" if truth(value) else f"{self.source} is false ({resolved})"
         except ExpressionError as error:
             return error.message
-        except (ValueError, AssertionError) as error:
-            return str(error) or type(error).__name__
+
+    def _said(self, function: Callable[[object], object], argument: object) -> str:
+        try:
+            answer = function(copy_data(argument))
+        except Exception as error:  # a user's function may raise anything; it is then a "no"
+            kind = "" if isinstance(error, ValueError | AssertionError) else type(error).__name__
+            return ": ".join(each for each in (kind, str(error)) if each) or type(error).__name__
+        return f"{self.source} said {answer!r}" if answer in (False, None) else ""
 
 
 def compile_check(text: str) -> Check:

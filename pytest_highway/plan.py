@@ -1,8 +1,8 @@
 """The compiled workflow: what the engine runs and what every static check looks at.
 
-A `Plan` holds one `Scope`, a graph of nodes; a loop's body and a nested workflow are scopes of
-their own, while the members of a `parallel` stand in the scope that the parallel stands in. A
-node's edges are numbers of nodes of its scope:
+A `Plan` holds one `Scope`, a graph of nodes. A loop's body is a scope of its own, a nested workflow
+a plan of its own, whose places are those of another document; the members of a `parallel` stand in
+the scope that the parallel stands in. A node's edges are numbers of nodes of its scope:
 
     upstream         what it waits for and is judged by (`dependencies`, a condition's targets)
     starts           the parallels whose start it waits for, as their member
@@ -18,19 +18,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pytest_highway.document import Document
 from pytest_highway.events import Outline
 from pytest_highway.expression import Expression
 from pytest_highway.graph import Graph
-from pytest_highway.models import Lock, OperatorBase, Retry, Workflow
+from pytest_highway.models import Lock, OperatorBase, Retry, ToolPolicy, Workflow
 from pytest_highway.outputs import Check, Schema
 from pytest_highway.template import Value
 from pytest_highway.tools import Tool
 
-__all__ = ["Loc", "Node", "Plan", "Scope", "WaitSpec"]
+__all__ = ["Loc", "Node", "Plan", "ReportFault", "Scope", "WaitSpec"]
 
 Loc = tuple[str | int, ...]
+
+
+class ReportFault(Protocol):
+    """Takes a fault at a place of the document."""
+
+    def __call__(self, loc: Loc, message: str, *, key: bool = False) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ class Node:
     `id` is its path within the scope, `name` the last part of it; `loc` is where its mapping
     stands in the document. `targets` are a condition's nodes for true and false; `branches` are a
     parallel's members by branch, `member_of` the parallel and the branch it is a direct member
-    of. `timeout` is in seconds and already bounded by `max_step_duration`.
+    of; `body` is a loop's, `nested` the file that a `workflow` runs. `timeout` is in seconds and
+    already bounded by `max_step_duration`.
     """
 
     index: int
@@ -87,6 +95,8 @@ class Node:
     items: Value | None = None
     key: Expression | None = None
     select: Value | None = None
+    env: Value | None = None
+    variables: Value | None = None
     wait: WaitSpec | None = None
     lock: Lock | None = None
     cache_key: Value | None = None
@@ -94,6 +104,7 @@ class Node:
     validate: tuple[Check, ...] = ()
     schema: Schema | None = None
     body: Scope | None = None
+    nested: Plan | None = None
     result_is_read: bool = False
 
     @property
@@ -135,6 +146,14 @@ class Scope:
             return False
         return self.graph.reaches(self.vertex_after(before), after)
 
+    def written(self) -> Iterator[Node]:
+        """The nodes whose results are this scope's: its own, and those of bodies of a `while`."""
+        for node in self.nodes:
+            if node.result_key:
+                yield node
+            if node.kind == "while" and node.body is not None:
+                yield from node.body.written()
+
     def walk(self) -> Iterator[Node]:
         """All nodes, those of bodies behind their loop."""
         for node in self.nodes:
@@ -165,27 +184,58 @@ class Plan:
         return self.workflow.variables
 
     def find(self, path: str) -> Node | None:
-        """The node of a path, as `task`, `loop[2]/task`, `loop#3/task`, `par.branch/task`."""
+        """The node of a path, as `task`, `loop[2]/task`, `loop#3/task`, `call/task`, or None."""
         return _find(self.scope, path)
 
     def named(self, name: str) -> list[Node]:
-        """All nodes of a bare id, in every scope."""
-        return [node for node in self.scope.walk() if name in (node.name, node.id)]
+        """All nodes of a bare id, in every scope and every nested file."""
+        return [node for node in self.walk() if name in (node.name, node.id)]
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes of this file and of the files that it runs."""
+        for node in self.scope.walk():
+            yield node
+            if node.nested is not None:
+                yield from node.nested.walk()
+
+    def tool_policies(self) -> dict[str, ToolPolicy]:
+        """Bulkheads and breakers by tool; where files differ, the outer one's hold."""
+        policies = dict(self.workflow.tools)
+        for node in self.walk():
+            if node.nested is not None:
+                for name, policy in node.nested.workflow.tools.items():
+                    policies.setdefault(name, policy)
+        return policies
+
+
+# What stands between a loop and what is inside it, by the sign that opens it.
+_ENDINGS = {"[": "]/", "#": "/"}
 
 
 def _find(scope: Scope, path: str) -> Node | None:
     node = scope.by_id.get(path)
     if node is not None:
         return node
-    for loop in scope.nodes:
-        if loop.body is None or not path.startswith(loop.id) or len(path) == len(loop.id):
+    for each in scope.nodes:
+        inside = path.removeprefix(each.id)
+        if inside == path or not inside:
             continue
-        opening = path[len(loop.id)]
-        # A key may hold any sign, so every possible end of it is tried.
-        ending = {"[": "]/", "#": "/"}.get(opening)
-        at = len(loop.id)
-        while ending and (at := path.find(ending, at + 1)) > 0:
-            found = _find(loop.body, path[at + len(ending) :])
+        for inner, rest in _insides(each, inside):
+            found = _find(inner, rest)
             if found is not None:
                 return found
     return None
+
+
+def _insides(node: Node, inside: str) -> Iterator[tuple[Scope, str]]:
+    """The scope in a node and the rest of a path, for every way in which `inside` may be read."""
+    if node.nested is not None and inside.startswith("/"):
+        yield node.nested.scope, inside[1:]
+    opening = "#" if node.kind == "while" else "["
+    if node.body is None or not inside.startswith(opening):
+        return
+    # A key may hold any sign, so every possible end of it is tried.
+    ending = _ENDINGS[opening]
+    at = 0
+    while (at := inside.find(ending, at + 1)) > 0:
+        yield node.body, inside[at + len(ending) :]

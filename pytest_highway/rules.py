@@ -243,7 +243,10 @@ def _turned_away(run: ScopeRun, node: Node, kind: str, plain: Problem | None) ->
 def turned_away_members(
     run: ScopeRun, node: Node, kind: str, killers: tuple[int, ...]
 ) -> list[tuple[int, Problem]]:
-    """The edges from a parallel that never started to its members."""
+    """The edges from a parallel that never started to its members.
+
+    A `finally` task and a fallback among them do not wait for the start.
+    """
     plain = None if kind == "live" else Problem(node.index, kind, killers)
     away = _turned_away(run, node, kind, plain)
-    return [(each, away) for each in node.members]
+    return [(each, away) for each in node.members if run.scope.nodes[each].starts]

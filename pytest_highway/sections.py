@@ -7,14 +7,20 @@ a real run each is a file that other processes respect.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from pytest_highway.clock import shown_duration
-from pytest_highway.frame import Answer, ExecutionFrame, TakeLock
+from pytest_highway.effects import Answer, TakeLock
+from pytest_highway.errors import HighwayError
+from pytest_highway.frame import ExecutionFrame
 from pytest_highway.limits import LockTimeout
 
 if TYPE_CHECKING:
@@ -112,22 +118,26 @@ class Sections:
 
 
 class FileLocks:
-    """Locks over processes: a file for each name in a folder, held by `filelock`."""
+    """Locks over processes: an empty file for each name in a folder, held by `filelock`.
 
-    def __init__(self, folder: Path) -> None:
+    The folder is one of the user's own below the system's for temporary files, unless another is
+    given. The files stay: whoever deletes one while another process waits for it makes two holders.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._files: dict[str, BaseFileLock] = {}
 
     def take(self, name: str) -> bool:
-        """Take a lock if no process has it."""
-        import filelock  # Only real runs with locks need it.
-
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self._folder / f"{quote(name, safe='')}.lock")
+        """Take a lock if no process has it; HighwayError when there can be no such file."""
+        filelock = _filelock()
+        lock = filelock.FileLock(self._place() / f"{quote(name, safe='')}.lock")
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             return False
+        except OSError as error:
+            raise HighwayError(f"lock {name!r} cannot be taken: {error}") from error
         self._files[name] = lock
         return True
 
@@ -136,3 +146,21 @@ class FileLocks:
         lock = self._files.pop(name, None)
         if lock is not None:
             lock.release()
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            user = os.getuid() if hasattr(os, "getuid") else "user"
+            self._folder = Path(tempfile.gettempdir()) / f"highway-locks-{user}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise HighwayError(f"no folder for locks: {error}") from error
+        return self._folder
+
+
+def _filelock() -> ModuleType:
+    """The library, which only real runs with locks need."""
+    try:
+        return import_module("filelock")
+    except ImportError as error:
+        raise HighwayError("locks of real runs need filelock; pip install filelock") from error

@@ -14,8 +14,8 @@ An `add` whose returned value somebody reads is a write, since that value depend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from threading import Lock
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import RLock
 from typing import Literal, NamedTuple
 
 from pytest_highway.errors import HighwayError
@@ -55,14 +55,14 @@ Precedes = Callable[[Actor, Actor], bool]
 class RunMemory(Mapping[str, object]):
     """The values, seen by expressions as a mapping; `actor` is the task that is being evaluated.
 
-    Tools in threads reach it by the lock.
+    Tools in threads reach it by the `lock`.
     """
 
     def __init__(self, precedes: Precedes) -> None:
         self.values_by_key: dict[str, object] = {}
         self.actor: Actor | None = None
         self._precedes = precedes
-        self._lock = Lock()
+        self.lock = RLock()
         self._recent: dict[str, dict[Access, list[Actor]]] = {}
 
     def __getitem__(self, key: str) -> object:
@@ -76,19 +76,19 @@ class RunMemory(Mapping[str, object]):
 
     def read(self, key: str, actor: Actor) -> object:
         """The value of a key; KeyError when there is none."""
-        with self._lock:
+        with self.lock:
             self.note("read", key, actor)
             return self.values_by_key[key]
 
     def write(self, key: str, value: object, actor: Actor) -> None:
         """Set the value of a key."""
-        with self._lock:
+        with self.lock:
             self.note("write", key, actor)
             self.values_by_key[key] = value
 
     def add(self, key: str, amount: float, actor: Actor) -> tuple[object, object]:
         """Add a number in one step, a missing key counting as 0; the old value and the new."""
-        with self._lock:
+        with self.lock:
             self.note("add", key, actor)
             old = self.values_by_key.get(key, 0)
             new = self.values_by_key[key] = sum_of(key, old, amount)
@@ -117,32 +117,50 @@ class RunMemory(Mapping[str, object]):
 
 
 class TaskMemory:
-    """Memory as one task's tool reaches it; `on_write` is told of each new value."""
+    """Memory as one task's tool reaches it.
 
-    __slots__ = ("_actor", "_memory", "_on_write")
+    `on_write` is told of each new value, under the lock: in the order of writing. Once `is_over`,
+    HighwayError: an abandoned thread must not change a run that has gone on without it.
+    """
+
+    __slots__ = ("_actor", "_is_over", "_memory", "_on_write")
 
     def __init__(
-        self, memory: RunMemory, actor: Actor, on_write: Callable[[str, object], None]
+        self,
+        memory: RunMemory,
+        actor: Actor,
+        on_write: Callable[[str, object], None],
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._memory = memory
         self._actor = actor
         self._on_write = on_write
+        self._is_over = is_over
 
     def read(self, key: str) -> object:
         """The value of a key; KeyError when there is none."""
+        self._check()
         return self._memory.read(key, self._actor)
 
     def write(self, key: str, value: object) -> None:
         """Set the value of a key."""
+        self._check()
         value = to_plain(value)
-        self._memory.write(key, value, self._actor)
-        self._on_write(key, value)
+        with self._memory.lock:
+            self._memory.write(key, value, self._actor)
+            self._on_write(key, value)
 
     def add(self, key: str, amount: float) -> tuple[object, object]:
         """Add a number, a missing key counting as 0; the old value and the new."""
-        old, new = self._memory.add(key, amount, self._actor)
-        self._on_write(key, new)
+        self._check()
+        with self._memory.lock:
+            old, new = self._memory.add(key, amount, self._actor)
+            self._on_write(key, new)
         return old, new
+
+    def _check(self) -> None:
+        if self._is_over():
+            raise HighwayError(f"this attempt of {self._actor.path!r} is over")
 
     def keys(self) -> Iterator[str]:
         """All keys, in the order of writing."""
@@ -169,32 +187,52 @@ class Layered(Mapping[str, object]):
 
 
 class TaskStates(Mapping[str, object]):
-    """The root `tasks` of expressions: how each task of a scope ended, by its id."""
+    """The root `tasks` of expressions: how each task of a scope ended, by its id.
 
-    __slots__ = ("_ends", "_index", "_outer")
+    `kept` holds the states that the last iteration of a `while` in this scope left, for its
+    condition and for who comes behind it; `before` those that the body itself finds of it.
+    """
+
+    __slots__ = ("_ends", "_index", "_outer", "_ran", "before", "kept")
 
     def __init__(
         self,
         index: Mapping[str, int],
-        ends: list[TaskEnded | None],
+        ends: Sequence[TaskEnded | None],
+        ran: Mapping[int, list[str]],
         outer: Mapping[str, object] | None = None,
     ) -> None:
         self._index = index
         self._ends = ends
+        self._ran = ran
         self._outer = outer
+        self.kept: dict[str, object] = {}
+        self.before: Mapping[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
-        if name not in self._index and self._outer is not None:
-            return self._outer[name]
-        end = self._ends[self._index[name]]
-        if end is None:
-            raise KeyError(name)
-        return {
+        number = self._index.get(name)
+        if number is not None:
+            end = self._ends[number]
+            return self.before[name] if end is None else self._state(number, end)
+        if name in self.kept or self._outer is None:
+            return self.kept[name]
+        return self._outer[name]
+
+    def _state(self, number: int, end: TaskEnded) -> dict[str, object]:
+        state: dict[str, object] = {
             "status": end.status,
             "attempts": end.attempts,
             "error": None if end.fault is None else str(end.fault),
             "reason": end.reason,
         }
+        if number in self._ran:
+            state["branches"] = list(self._ran[number])
+        return state
+
+    def keep(self, inner: TaskStates) -> None:
+        """Keep what an iteration of a `while` leaves behind."""
+        self.kept.update(inner.kept)
+        self.kept.update((name, inner[name]) for name in inner)
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, number in self._index.items() if self._ends[number] is not None)

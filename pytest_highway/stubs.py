@@ -185,8 +185,8 @@ class StubBook:
         if rule.usage is not None:
             call.add_usage(*rule.usage)
         if rule.is_real:
-            answer = self._real(call)
-            return answer and answer._replace(after=answer.after + rule.after)
+            call.latency += rule.after
+            return self._real(call)
         if rule.error is not None:
             return Answer(error=_raised(rule.error, roots), after=rule.after)
         value = rule.value.render(roots)

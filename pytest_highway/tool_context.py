@@ -133,6 +133,10 @@ class ToolHost(Protocol):
         """The workflow's variables as this run has them."""
 
     @property
+    def env(self) -> Mapping[str, str]:
+        """The environment that the workflow declares, with the task's own over it."""
+
+    @property
     def metadata(self) -> Mapping[str, object]:
         """The task's own `metadata`."""
 
@@ -279,6 +283,11 @@ class ToolContext:
     def variables(self) -> Mapping[str, object]:
         """The workflow's variables, not to be written."""
         return MappingProxyType(self._host.variables)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What the workflow and the task say of the environment, not to be written."""
+        return MappingProxyType(self._host.env)
 
     @property
     def metadata(self) -> Mapping[str, object]:

@@ -14,6 +14,9 @@ At level `tasks` a task reads, with `path` in front of its first line:
 
     tool(args) -> key                    a call; the key only when the result was stored
     200 == 200 -> if_true: target        a condition
+    parallel a, b (not c) -> key         foreach, 3 items   while, 2 iterations
+    wait 5m                              wait event 'ok'    workflow other.workflow.yaml
+    cached as 'key' -> key               a cache hit
     skipped (why)   cancelled (why)      it did not run
     failed (fault)                       it failed before its call
       info: text                         what it logged
@@ -97,11 +100,14 @@ def _task_lines(level: Level, outline: Sequence[Outline], by_path: ByPath) -> It
             continue
         yield from write(prefix + entry.id, entry, events, replaced)
         if entry.body:
-            entered = iterations.get(prefix + entry.id, ())
-            body = entry.body
-            open_scopes.append(
-                (f"{path}/", inner) for path in entered for inner in body
-            )
+            open_scopes.append(_inside(iterations.get(prefix + entry.id, ()), entry.body))
+
+
+def _inside(paths: Iterable[str], body: Sequence[Outline]) -> Iterator[tuple[str, Outline]]:
+    """The tasks of all iterations, one iteration after another."""
+    for path in paths:
+        for entry in body:
+            yield f"{path}/", entry
 
 
 def _iterations(by_path: ByPath) -> dict[str, list[str]]:
@@ -149,37 +155,37 @@ def _short_lines(
     name: str, entry: Outline, events: Sequence[Event], replaced: Mapping[str, str]
 ) -> Iterator[str]:
     end = _end_of(events)
-    headed = False
+    head = _head(entry, events, end)
+    if head:
+        yield f"{name}: {head}"
     failure: AttemptEnded | None = None
     for event in events:
-        if type(event) is ToolCalled:
-            if not headed:
-                headed = True
-                key = "" if end is None or not end.result_key else f" -> {end.result_key}"
-                yield f"{name}: {_called(event)}{key}"
-        elif type(event) is Logged:
-            if event.level != "trace":
-                yield from _message(event, "  ")
-        elif type(event) is ConditionEvaluated:
-            headed = True
-            target = f": {event.target}" if event.target else ""
-            yield f"{name}: {event.resolved} -> {event.side}{target}"
-        elif type(event) in _HEADS:
-            headed = True
-            stored = f" -> {entry.result_key}" if end is not None and end.result_key else ""
-            yield f"{name}: {_HEADS[type(event)](event)}{stored}"
+        if type(event) is Logged and event.level != "trace":
+            yield from _message(event, "  ")
         elif type(event) is AttemptEnded:
             failure = event
         elif type(event) is RetryScheduled and failure is not None:
-            what = "timed out" if failure.timed_out else "failed"
-            after = f"retry in {shown_duration(event.delay)}" if event.delay else "retry"
-            yield f"  attempt {failure.attempt} {what}: {_fault(failure.fault)}; {after}"
-    if end is not None and not headed and end.status == "success":
-        headed = True
-        stored = f" -> {entry.result_key}" if entry.result_key else ""
-        yield f"{name}: {_head_at_end(entry, end)}{stored}"
+            yield _retry_line(failure, event)
     if end is not None:
-        yield from _end_line(name, end, headed, replaced.get(end.path, ""))
+        yield from _end_line(name, end, bool(head), replaced.get(end.path, ""))
+
+
+def _retry_line(failure: AttemptEnded, event: RetryScheduled) -> str:
+    what = "timed out" if failure.timed_out else "failed"
+    after = f"retry in {shown_duration(event.delay)}" if event.delay else "retry"
+    return f"  attempt {failure.attempt} {what}: {_fault(failure.fault)}; {after}"
+
+
+def _head(entry: Outline, events: Sequence[Event], end: TaskEnded | None) -> str:
+    """What a task did, in the words of the first event that tells; empty when it did nothing."""
+    stored = f" -> {entry.result_key}" if end is not None and end.result_key else ""
+    for event in events:
+        write = _HEADS.get(type(event))
+        if write is not None:
+            return write(event) + ("" if type(event) is ConditionEvaluated else stored)
+    if end is not None and (end.note or end.status == "success"):
+        return _head_at_end(entry, end) + stored
+    return "not called" if any(type(event) is RetryScheduled for event in events) else ""
 
 
 def _head_at_end(entry: Outline, end: TaskEnded) -> str:
@@ -200,13 +206,6 @@ def _parallel_head(event: BranchesSelected) -> str:
     return f"{text} (not {', '.join(left)})" if left else text
 
 
-_HEADS: dict[type[Event], Callable[..., str]] = {
-    BranchesSelected: _parallel_head,
-    ItemsListed: lambda event: f"foreach, {_counted(event.items, 'item')}",
-    WaitOpened: lambda event: f"wait {event.what}",
-}
-
-
 def _end_of(events: Sequence[Event]) -> TaskEnded | None:
     return next((event for event in events if type(event) is TaskEnded), None)
 
@@ -216,6 +215,20 @@ def _called(event: ToolCalled) -> str:
     if event.kwargs:
         shown += [f"{name}={to_json(each)}" for name, each in event.kwargs.items()]
     return f"{event.tool}({', '.join(shown)})"
+
+
+def _chosen(event: ConditionEvaluated) -> str:
+    target = f": {event.target}" if event.target else ""
+    return f"{event.resolved} -> {event.side}{target}"
+
+
+_HEADS: dict[type[Event], Callable[..., str]] = {
+    ToolCalled: _called,
+    ConditionEvaluated: _chosen,
+    BranchesSelected: _parallel_head,
+    ItemsListed: lambda event: f"foreach, {_counted(event.items, 'item')}",
+    WaitOpened: lambda event: f"wait {event.what}",
+}
 
 
 def _end_line(name: str, end: TaskEnded, headed: bool, stand_in: str) -> Iterator[str]:

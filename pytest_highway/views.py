@@ -6,7 +6,7 @@ the engine, so a log that was stored and read back answers the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from decimal import Decimal
 from functools import cached_property
 from typing import NamedTuple, cast
@@ -18,14 +18,17 @@ from pytest_highway.events import (
     EventEmitted,
     Fault,
     HttpRequested,
+    ItemsListed,
     MemoryWritten,
     RunEnded,
     RunStarted,
+    ScopeEntered,
     StoodIn,
     TaskEnded,
     TaskStarted,
     ToolCalled,
     UsageAdded,
+    WaitEnded,
 )
 from pytest_highway.tools import Registry
 from pytest_highway.transcript import Level, transcript
@@ -127,24 +130,46 @@ class RunResult:
 
     @cached_property
     def results(self) -> dict[str, object]:
-        """Results by key, as they stood at the end; those of a foreach's body stay inside it."""
+        """Results by key, as they stood at the end.
+
+        Those of a foreach's body and of a nested workflow stay inside it.
+        """
+        hidden: set[str] = set()  # scopes, by path, whose results stay inside
+        loops: set[str] = set()
         found: dict[str, object] = {}
         for event in self.log:
-            if type(event) in (TaskEnded, StoodIn):
+            if type(event) is ItemsListed:
+                loops.add(event.path)
+            elif type(event) is ScopeEntered:
+                if event.owner in loops or event.owner == event.path or _is_in(event.path, hidden):
+                    hidden.add(event.path)
+            elif type(event) in (TaskEnded, StoodIn):
                 end = cast("TaskEnded | StoodIn", event)
-                if end.result_key and "[" not in end.path:
+                if end.result_key and not _is_in(end.path, hidden):
                     found[end.result_key] = end.value
         return found
 
     @cached_property
     def memory(self) -> dict[str, object]:
-        """Memory as it stood at the end."""
-        return {event.key: event.value for event in self.log if type(event) is MemoryWritten}
+        """Memory as it stood at the end.
+
+        Writes enter the log when their calls end, so the last one of a key is told by its time.
+        """
+        last: dict[str, MemoryWritten] = {}
+        for event in self.log:
+            if type(event) is MemoryWritten and event.at >= last.get(event.key, event).at:
+                last[event.key] = event
+        return {key: event.value for key, event in last.items()}
 
     @cached_property
     def emitted(self) -> list[EventEmitted]:
         """Events that came in."""
         return [event for event in self.log if type(event) is EventEmitted]
+
+    @cached_property
+    def taken_events(self) -> frozenset[int]:
+        """Which of these events some wait took, by their number."""
+        return frozenset(event.event for event in self.log if type(event) is WaitEnded)
 
     def usage(self, registry: Registry) -> Usage:
         """What the run used; calls to tools that the registry calls pure are not counted."""
@@ -162,3 +187,12 @@ class RunResult:
         if level not in self._transcripts:
             self._transcripts[level] = transcript(self.log, level)
         return self._transcripts[level]
+
+
+def _is_in(path: str, scopes: Set[str]) -> bool:
+    """Whether a path lies in one of these scopes, at whatever depth."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        if path in scopes:
+            return True
+    return False

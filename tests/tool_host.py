@@ -37,6 +37,7 @@ class RecordingHost:
     cancelled: bool = False
     memory: DictMemory = field(default_factory=DictMemory)
     variables: dict[str, object] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, object] = field(default_factory=dict)
     resources: dict[str, object] = field(default_factory=dict)
     logs: list[tuple[str, str]] = field(default_factory=list)

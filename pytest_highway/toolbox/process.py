@@ -66,15 +66,18 @@ def run_checked(
 ) -> dict[str, object]:
     """What the process tools return; CommandFailed for an exit code other than 0.
 
+    The process sees the environment of the workflow and of the task, and `env` over it.
+
     Arguments, values of `env` and `stdin` that are no texts go in as JSON: 8080, true. ToolError
     for null among the first two.
     """
     argv = command if isinstance(command, str) else list(map(argument_text, command))
+    own = {name: argument_text(value, f"env {name!r}") for name, value in (env or {}).items()}
     finished = run_process(
         argv,
         shell=isinstance(command, str),
         cwd=cwd,
-        env={name: argument_text(value, f"env {name!r}") for name, value in (env or {}).items()},
+        env={**context.env, **own},
         stdin=None if stdin is None else text_of(stdin),
         remaining=context.remaining,
         cancelled=lambda: context.cancelled,

@@ -1,0 +1,100 @@
+"""Judging what ran: the faults of a scope, what an evaluation fault says, a workflow's output.
+
+A scope is judged by its own tasks; what failed inside a composite counts through it. The error of
+a run or an iteration is its first critical failure in plan order, the innermost task's by its
+path; `finally` tasks come last, since a failure while cleaning up never hides an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pytest_highway.errors import HighwayError
+from pytest_highway.events import Fault
+from pytest_highway.expression import ExpressionError, MissingValue
+from pytest_highway.frame import ScopeRun
+from pytest_highway.plan import Node, Plan
+from pytest_highway.rules import BAD
+from pytest_highway.state import MemoryConflict
+
+__all__ = [
+    "EVALUATION_FAULTS",
+    "fault_in",
+    "has_failed_finally",
+    "output_of",
+    "scope_fault",
+    "told",
+]
+
+# What rendering an argument or evaluating a condition may raise.
+EVALUATION_FAULTS = (ExpressionError, MemoryConflict)
+
+
+def scope_fault(run: ScopeRun) -> Fault | None:
+    """The first critical failure of a scope; members of a parallel count through it."""
+    return fault_in(run, [node.index for node in run.scope.nodes if node.member_of is None])
+
+
+def fault_in(run: ScopeRun, nodes: Iterable[int]) -> Fault | None:
+    """The first critical failure among these nodes of a scope."""
+    among = {*nodes}
+    late: Fault | None = None
+    for index in run.scope.order:
+        if index not in among:
+            continue
+        node = run.scope.nodes[index]
+        fault = _critical_fault(run, node)
+        if fault is not None and not node.is_finally:
+            return fault
+        late = late or fault
+    return late
+
+
+def _critical_fault(run: ScopeRun, node: Node) -> Fault | None:
+    end = run.ends[node.index]
+    if end is None or node.index in run.replaced or not _is_critical(run, node):
+        return None
+    if end.status in BAD:
+        return end.fault or Fault("Failed", end.reason, end.path)
+    if end.status == "upstream_failed":
+        return Fault("UpstreamFailed", end.reason, end.path)
+    return None
+
+
+def _is_critical(run: ScopeRun, node: Node) -> bool:
+    """A fallback's own failure counts only where its task's would."""
+    while node.critical and node.fallback_for is not None:
+        node = run.scope.nodes[node.fallback_for]
+    return node.critical
+
+
+def has_failed_finally(run: ScopeRun) -> bool:
+    """Whether a `finally` task of a scope failed, which fails a cancelled run, too."""
+    return any(
+        end is not None and end.status in BAD and node.is_finally and node.index not in run.replaced
+        for node, end in zip(run.scope.nodes, run.ends, strict=True)
+    )
+
+
+def output_of(plan: Plan, run: ScopeRun) -> object:
+    """The value of a workflow that succeeded: its `output`, else its last successful task's."""
+    if plan.output is not None:
+        return plan.output.render(run.roots)
+    for index in reversed(run.scope.order):
+        node, end = run.scope.nodes[index], run.ends[index]
+        is_beside = node.kind == "condition" or node.is_finally or node.member_of is not None
+        if not is_beside and end is not None and end.status == "success":
+            return end.value
+    return None
+
+
+def told(run: ScopeRun, error: HighwayError) -> str:
+    """The message of an evaluation fault; a missing result also says what became of its writer."""
+    message = error.message if isinstance(error, ExpressionError) else str(error)
+    if isinstance(error, MissingValue) and error.reference[:1] == ("results",):
+        for node in run.scope.nodes:
+            end = run.ends[node.index]
+            if end is not None and (node.result_key,) == error.reference[1:2]:
+                why = f" ({end.reason})" if end.reason else ""
+                message += f"; {node.id!r}, which writes it, ended {end.status}{why}"
+    return message

@@ -1,0 +1,81 @@
+"""Nested workflows: the files that a file runs, loaded relative to it and compiled with it.
+
+    document of a workflow --load_plan--> Plan, with a Plan for each file that it runs
+
+A file that runs itself, by whatever way, is an error that names the way. Faults of a nested file
+are told under its own path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os.path import normpath
+from pathlib import Path
+
+from pytest_highway.checks import check_plan
+from pytest_highway.compiler import compile_plan
+from pytest_highway.document import MAX_BYTES, Document, read
+from pytest_highway.errors import Diagnostic, HighwayError, SourceError
+from pytest_highway.models import Workflow, validate_model
+from pytest_highway.plan import Plan
+from pytest_highway.tools import Registry
+
+__all__ = ["load_plan"]
+
+
+def load_plan(
+    document: Document, registry: Registry, file: Path, *, max_bytes: int = MAX_BYTES
+) -> tuple[Plan, list[Diagnostic]]:
+    """The plan of a document that holds the workflow of `file`, and the warnings about it.
+
+    Raises `SourceError` with every fault of it and of the files that it runs.
+    """
+    return _Loader(registry, max_bytes, ((file, document.path),)).compile(document, None)
+
+
+@dataclass(slots=True)
+class _Loader:
+    """Loads what one file names; `chain` leads from the first file to it, each with its path in
+    messages. A file that is named twice is read once.
+    """
+
+    registry: Registry
+    max_bytes: int
+    chain: tuple[tuple[Path, str], ...]
+    loaded: dict[tuple[Path, float | None], Plan] = field(default_factory=dict)
+
+    def compile(
+        self, document: Document, longest_step: float | None
+    ) -> tuple[Plan, list[Diagnostic]]:
+        """The plan of a document, checked, and the warnings about it."""
+        workflow, faults = validate_model(Workflow, document.data, document)
+        if workflow is None:
+            raise SourceError(faults)
+        plan, warnings = compile_plan(document, workflow, self.registry, self.load, longest_step)
+        found = check_plan(plan)
+        errors = [each for each in found if each.severity == "error"]
+        if errors:
+            raise SourceError(errors)
+        return plan, warnings + found
+
+    def load(self, name: str, longest_step: float | None) -> Plan:
+        """The plan of a file beside this one; its warnings are told where it is collected."""
+        folder, around = self.chain[-1][0].parent, Path(self.chain[-1][1]).parent
+        file = Path(normpath(folder / name))
+        shown = Path(normpath(around / name)).as_posix()
+        passed = [path for path, _ in self.chain]
+        if file in [Path(normpath(each)) for each in passed]:
+            way = " -> ".join([*(text for _, text in self.chain), shown])
+            raise HighwayError(f"the files run each other in a circle: {way}")
+        if not file.is_file():
+            raise HighwayError(f"there is no file {name!r}; it is named relative to this file")
+        key = (file, longest_step)
+        if key not in self.loaded:
+            chain = (*self.chain, (file, shown))
+            inner = _Loader(self.registry, self.max_bytes, chain, self.loaded)
+            document = read(file, shown, max_bytes=self.max_bytes)
+            if not isinstance(document.data, dict):
+                message = "a workflow file is a mapping with `name` and `tasks`"
+                raise SourceError([document.diagnostic((), message)])
+            self.loaded[key] = inner.compile(document, longest_step)[0]
+        return self.loaded[key]

@@ -1,0 +1,65 @@
+"""What the tests of real runs share: calls without an engine, and a look at other processes."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+from tool_host import RecordingHost
+
+from pytest_highway.tools import Registry
+
+
+class LooseCall(RecordingHost):
+    """A call as a runner sees it, with no engine behind it; what the tool does is recorded."""
+
+    def __init__(
+        self, function: Callable[..., object], *args: object, seconds: float | None = None
+    ):
+        super().__init__(left=seconds)
+        self.tool = Registry().add(function)
+        self.path, self.attempt, self.feedback = "task", 1, None
+        self.args, self.kwargs = list(args), {}
+        self.deadline = seconds
+        self.latency = 0.0
+        self.services = SimpleNamespace(now=lambda: 0.0)
+
+    @property
+    def abandoned(self) -> bool:
+        """Set by a runner, and told to the tool."""
+        return self.cancelled
+
+    @abandoned.setter
+    def abandoned(self, value: bool) -> None:
+        self.cancelled = value
+
+    # Identity, as calls have it: a dataclass compares its fields and cannot be a key.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return bool(found.stdout.strip()) and not found.stdout.strip().startswith("Z")
+
+
+def looks() -> Iterator[None]:
+    """Some seconds' worth of looks at something that is to happen; fails when it does not."""
+    for _ in range(1000):
+        yield
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+def content_of(file: Path) -> str:
+    """The text of a file, once it is there and holds one."""
+    return next(text for _ in looks() if file.exists() and (text := file.read_text()))
+
+
+def gone(pid: int) -> bool:
+    """True once a process has ended."""
+    return next(True for _ in looks() if not is_alive(pid))
