@@ -7,7 +7,7 @@ path; `finally` tasks come last, since a failure while cleaning up never hides a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import Fault
@@ -89,12 +89,23 @@ def output_of(plan: Plan, run: ScopeRun) -> object:
 
 
 def told(run: ScopeRun, error: HighwayError) -> str:
-    """The message of an evaluation fault; a missing result also says what became of its writer."""
-    message = error.message if isinstance(error, ExpressionError) else str(error)
-    if isinstance(error, MissingValue) and error.reference[:1] == ("results",):
-        for node in run.scope.nodes:
-            end = run.ends[node.index]
-            if end is not None and (node.result_key,) == error.reference[1:2]:
-                why = f" ({end.reason})" if end.reason else ""
-                message += f"; {node.id!r}, which writes it, ended {end.status}{why}"
+    """The message of an evaluation fault; a missing result also says what became of its writer.
+
+    It names nothing that stands beside what is missing: which results exist at a moment is decided
+    by the schedule, and the same outcome has the same message under every schedule.
+    """
+    if not isinstance(error, MissingValue) or not is_growing(error.reference):
+        return error.message if isinstance(error, ExpressionError) else str(error)
+    root, name = error.reference
+    message = f"{root} has no {name!r}"
+    for node in run.scope.nodes:
+        end = run.ends[node.index]
+        if root == "results" and node.result_key == name and end is not None:
+            why = f" ({end.reason})" if end.reason else ""
+            message += f"; {node.id!r}, which writes it, ended {end.status}{why}"
     return message
+
+
+def is_growing(reference: Sequence[str | int]) -> bool:
+    """Whether a path leads straight into a root that fills while the run goes on."""
+    return len(reference) == 2 and reference[0] in ("results", "memory", "tasks", "prev")

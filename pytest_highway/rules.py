@@ -56,8 +56,9 @@ def judge(run: ScopeRun, node: Node) -> Verdict | None:
     if node.rule == "all_live":
         return _judge_live(run, node, problems) if problems else None
     at_start = [each for each in problems if each.source in node.starts]
-    if at_start:
-        return _judge_live(run, node, at_start)
+    verdict = _judge_live(run, node, at_start) if at_start else None
+    if verdict is not None:
+        return verdict
     return _judge_counts(run, node, problems) if node.upstream else None
 
 

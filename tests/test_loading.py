@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from case_host import REGISTRY, headlines, load, outcome, text_of
 
-from pytest_highway import loading
+from pytest_highway import nesting
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.loading import is_test_file, load_file
 from pytest_highway.plan import Plan
@@ -172,7 +172,7 @@ def test_an_error_of_the_plan_comes_with_the_faults_of_the_cases(
         found = plan.document.diagnostic(("tasks", "ask"), "no good", key=True)
         return [found, replace(found, message="not nice", severity="warning")]
 
-    monkeypatch.setattr(loading, "check_plan", check)
+    monkeypatch.setattr(nesting, "check_plan", check)
     assert headlines(tmp_path, FLOW + "tests: {a: {}}\n") == [
         "4:3: no good",
         "5:9: the case expects nothing, so it tests nothing; add `expect`",

@@ -164,7 +164,7 @@ def _doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
         diagnostic = plan.document.diagnostic
         return [diagnostic(loc, "is it meant so", key=True, severity="warning") for _ in names]
 
-    monkeypatch.setattr("pytest_highway.loading.check_plan", found)
+    monkeypatch.setattr("pytest_highway.nesting.check_plan", found)
 
 
 DOUBTFUL = FLOW.replace("say:", "doubtful:")
