@@ -18,10 +18,13 @@ __all__ = ["Claims", "claim_bodies"]
 
 @dataclass(slots=True)
 class Claims:
-    """`owner` leads from a claimed task to its loop; `twins` are the tasks that do not count."""
+    """`owner` leads from a claimed task to its loop; `twins` are the tasks that do not count;
+    `is_circular` tells that something stands inside itself.
+    """
 
     owner: dict[str, str] = field(default_factory=dict)
     twins: set[str] = field(default_factory=set)
+    is_circular: bool = False
 
     def __contains__(self, name: str) -> bool:
         """Whether a top-level task is none of the top level's own."""
@@ -64,6 +67,7 @@ class _Claimer:
 
     def _claim_id(self, name: str, loc: Loc, around: tuple[str, ...], loop: str | None) -> None:
         if name in around:
+            self.claims.is_circular = True
             self.fault(loc, f"{name!r} stands inside itself: {' -> '.join([*around, name])}")
             return
         if loop is None or name not in self.workflow.tasks:

@@ -98,6 +98,8 @@ class _Compiler:
             place = ("defaults", "on_failure", "fallback")
             self.fault(place, "a fallback serves one task, so it is no default")
         claims = claim_bodies(workflow, self.fault)
+        if claims.is_circular:
+            raise SourceError(self.faults)  # There is no graph to say more about.
         draft = Draft(Scope(), workflow.start_task)
         names = Names(None)
         for name, model in workflow.tasks.items():

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 __all__ = ["Declared", "Operator"]
 
-ITERATION = re.compile(r"\[[^\[\]]*\]/|#\d+/")
+ITERATION = re.compile(r"\[.*?\]/|#\d+/")
 LOOPS = {"foreach": "[*]/", "while": "#*/"}
 Entries = Mapping[str, object]
 
@@ -76,6 +76,7 @@ class _Walker:
     def __init__(self, declared: Declared, tasks: Entries) -> None:
         self.declared = declared
         self.tasks = tasks
+        self.open: list[str] = []  # listed by id, from the outside in: a loop may list itself
         self.in_bodies = {
             name for each in tasks.values() for name in _listed(each, tasks, set(), in_body=False)
         }
@@ -106,8 +107,10 @@ class _Walker:
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str):
                 self.add(str(entry["task_id"]), entry, inline, inside_foreach=inside_foreach)
-            elif isinstance(entry, str) and entry in self.tasks:
+            elif isinstance(entry, str) and entry in self.tasks and entry not in self.open:
+                self.open.append(entry)
                 self.add(entry, self.tasks[entry], by_id, inside_foreach=inside_foreach)
+                self.open.pop()
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -125,9 +128,11 @@ def _listed(each: object, tasks: Entries, seen: set[str], *, in_body: bool) -> I
     for entries in lists:
         for entry in entries if isinstance(entries, list) else ():
             name = entry if isinstance(entry, str) else _mapping(entry).get("task_id")
-            if in_body and isinstance(name, str) and name in tasks and name not in seen:
-                seen.add(name)
-                yield name
-            inner = tasks.get(entry) if isinstance(entry, str) else entry
-            if isinstance(entry, Mapping) or in_body:
-                yield from _listed(inner, tasks, seen, in_body=in_body)
+            is_new = in_body and isinstance(name, str) and name in tasks and name not in seen
+            if is_new:
+                seen.add(str(name))
+                yield str(name)
+            if isinstance(entry, Mapping):
+                yield from _listed(entry, tasks, seen, in_body=in_body)
+            elif is_new:
+                yield from _listed(tasks[str(name)], tasks, seen, in_body=in_body)

@@ -29,8 +29,12 @@ def presentable(error: BaseException) -> Exception:
 
 def stand_in(name: str, kind: type[Exception], text: str) -> Exception:
     """An exception of that name below `kind`, made without `kind`'s own constructor."""
-    for base in kind.__mro__:
+    for base in kind.__mro__[: kind.__mro__.index(Exception)]:
         with suppress(Exception):  # foreign classes may refuse subclasses, or to be made
-            made = cast("type[Exception]", type(name, (base,), {"__str__": lambda self: text}))
-            return made.__new__(made)
-    raise AssertionError  # `Exception` itself refuses nothing.
+            return _made(name, base, text)
+    return _made(name, Exception, text)
+
+
+def _made(name: str, base: type, text: str) -> Exception:
+    made = cast("type[Exception]", type(name, (base,), {"__str__": lambda self: text}))
+    return made.__new__(made)

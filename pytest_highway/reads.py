@@ -236,9 +236,11 @@ def mark_read_results(plan: Plan, reads: list[Read], writers: Writers) -> None:
     for scope, key in keys:
         for site in writers.seen_from(scope, key):
             site.node.result_is_read = True
-            if site.node.fallback is not None:
-                # What stands in is read under the key of the task that has failed.
-                site.scope.nodes[site.node.fallback].result_is_read = True
+            stand_in = site.node.fallback
+            while stand_in is not None:
+                # Its value is read under the key of the task that has failed.
+                site.scope.nodes[stand_in].result_is_read = True
+                stand_in = site.scope.nodes[stand_in].fallback
     if keys:
         for each in scopes(plan.scope):
             _mark_inside(each)

@@ -123,12 +123,12 @@ class RealRunner:
         return None
 
     def _place_name(self, call: Call) -> str:
-        tool = call.tool
+        tool, has_executor = call.tool, self._custom is not None
         if tool.isolation == "process":
-            return "process" if self._custom is None else "executor"
+            return "executor" if has_executor else "process"
         if tool.is_coroutine:
             return "coroutine"
-        if tool.isolation == "thread" and self._custom and tool.context_parameter is None:
+        if tool.isolation == "thread" and has_executor and tool.context_parameter is None:
             return "executor"
         return tool.isolation
 

@@ -165,15 +165,17 @@ class Relations:
         """Whether never both nodes run."""
         return one != other and self.guards(scope).exclusive(one, other)
 
-    def hinges(self, site: Site, meeting: Meeting) -> list[Hinge]:
-        """The choices that a task needs and that the other, `meeting.second`, does not bring.
+    def hinges(self, site: Site, meeting: Meeting | None) -> list[Hinge]:
+        """The choices that a task needs, less those that the other of a meeting needs as well.
 
-        The task is the one for which `meeting.first` stands.
+        The task is the one for which `meeting.first` stands; without a meeting all are given.
         """
         scope, index = site.scope, site.node.index
         found: list[Hinge] = []
-        while scope is not meeting.scope:
+        while meeting is None or scope is not meeting.scope:
             found += [Hinge(scope, each) for each in self.guards(scope).needed(index)]
+            if scope.owner is None:
+                return found
             scope, index = outwards(scope)
         missing = self.guards(scope).missing(meeting.first, meeting.second)
         return found + [Hinge(scope, each) for each in missing]

@@ -46,6 +46,9 @@ __all__ = [
     "received_error",
 ]
 
+# What pickling raises for what it does not know.
+UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+
 # The child's first steps. Its path comes by the pipe: PYTHONPATH would go on to its children.
 BOOT = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
@@ -54,7 +57,11 @@ BOOT = (
 
 
 class Parcel(NamedTuple):
-    """One call as it travels: `tool` is `module:name`, `seconds` what its timeout leaves it."""
+    """One call as it travels.
+
+    `tool` is `module:name`, `seconds` what its timeout leaves it, `env` what the workflow and the
+    task say of the environment: a child process has it over ours.
+    """
 
     tool: str
     args: list[object]
@@ -63,6 +70,7 @@ class Parcel(NamedTuple):
     attempt: int
     feedback: str | None
     seconds: float | None
+    env: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -99,10 +107,11 @@ def parcel_of(call: Call) -> Parcel:
         call.attempt,
         call.feedback,
         call.remaining(),
+        dict(call.env),
     )
     try:
         pickle.dumps(parcel)
-    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except UNPICKLABLE as error:
         fault = f"has an argument that cannot go to another process: {error}"
         raise HighwayError(f"{where} {fault}") from error
     return parcel
@@ -143,7 +152,7 @@ def call_remotely(parcel: Parcel) -> Reply:
         tool = Registry().add(cast("Callable[..., object]", import_target(parcel.tool)))
         context = None
         if tool.context_parameter is not None:
-            host = _RemoteHost(reply, parcel.seconds)
+            host = _RemoteHost(reply, parcel)
             context = ToolContext(host, parcel.path, parcel.attempt, parcel.feedback)
         value = tool.invoke(context, parcel.args, parcel.kwargs)
         if inspect.iscoroutine(value):
@@ -172,9 +181,10 @@ class _RemoteHost:
 
     cancelled = False
 
-    def __init__(self, reply: Reply, seconds: float | None) -> None:
+    def __init__(self, reply: Reply, parcel: Parcel) -> None:
         self._reply = reply
-        self._seconds = seconds
+        self._seconds = parcel.seconds
+        self._env = parcel.env
         self._clock = SystemClock()
 
     @property
@@ -187,7 +197,7 @@ class _RemoteHost:
 
     @property
     def env(self) -> Mapping[str, str]:
-        self._refuse("env")
+        return self._env
 
     @property
     def metadata(self) -> Mapping[str, object]:
@@ -238,6 +248,7 @@ class ChildProcesses:
             [sys.executable, "-c", BOOT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, **parcel.env},
             start_new_session=True,
         )
         content = pickle.dumps(sys.path) + pickle.dumps(parcel)

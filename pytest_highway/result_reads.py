@@ -137,14 +137,11 @@ class ResultReads:
         """Note in `outlook` how a reader stands to one writer."""
         if read.node is None:
             # The workflow's output is read when all tasks have ended, whatever was chosen.
-            hinges = self.relations.hinges(site, Meeting(self.plan.scope, -1, -1))
-            outlook.before.append((site, hinges))
+            outlook.before.append((site, self.relations.hinges(site, None)))
             return
         meeting = meet(site, Site(read.scope, read.node))
         scope, writer, reader = meeting
-        if site.node.fallback is not None and self._waits_not_for_fallback(read, site):
-            outlook.unordered.append(site)
-        elif read.node.index == site.node.fallback and read.scope is site.scope:
+        if read.node.index == site.node.fallback and read.scope is site.scope:
             # A fallback runs because its task has failed, and so has written nothing.
             outlook.exclusive.append(site)
         elif self.relations.precedes(scope, writer, reader):
@@ -157,19 +154,6 @@ class ResultReads:
             outlook.later.append(site)
         else:
             outlook.unordered.append(site)
-
-    def _waits_not_for_fallback(self, read: Read, site: Site) -> bool:
-        """Whether a reader comes after a writer, but not after the task that may stand in.
-
-        So it is behind a parallel, which does not wait for the fallbacks of its members.
-        """
-        assert read.node is not None
-        assert site.node.fallback is not None
-        scope, writer, reader = meet(site, Site(read.scope, read.node))
-        if scope is not site.scope or reader == site.node.fallback:
-            return False
-        precedes = self.relations.precedes
-        return precedes(scope, writer, reader) and not precedes(scope, site.node.fallback, reader)
 
     def _unwritten(self, read: Read, key: str) -> None:
         hidden = self.writers.elsewhere(key)

@@ -141,7 +141,7 @@ class StubBook:
         """Answers of real calls that have come in."""
         return self.inner.wait(seconds)
 
-    def abandon(self, call: Call) -> str:
+    def abandon(self, call: Call) -> str | None:
         """Stop a real call whose answer is no longer wanted."""
         return self.inner.abandon(call)
 

@@ -178,7 +178,7 @@ def _retry_line(failure: AttemptEnded, event: RetryScheduled) -> str:
 
 def _head(entry: Outline, events: Sequence[Event], end: TaskEnded | None) -> str:
     """What a task did, in the words of the first event that tells; empty when it did nothing."""
-    stored = f" -> {entry.result_key}" if end is not None and end.result_key else ""
+    stored = f" -> {end.result_key}" if end is not None and end.result_key else ""
     for event in events:
         write = _HEADS.get(type(event))
         if write is not None:

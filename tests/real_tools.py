@@ -478,3 +478,9 @@ def tell_later(proof: str) -> None:
     timer = threading.Timer(0.2, Path(proof).write_text, ["1"])
     timer.daemon = True
     timer.start()
+
+
+@tool("real.colours", isolation="process")
+def colours(context: ToolContext) -> list[str | None]:
+    """The colour of the context and that of the process."""
+    return [context.env["COLOUR"], os.environ.get("COLOUR")]

@@ -146,9 +146,10 @@ def test_many_writers_in_the_body_of_a_while_are_read_behind_it() -> None:
         (task("a", key="r") + task("b", "a", args="{{results}}", key="s"), ["a", "b"]),
         (
             "  a: {function: tools.log.info, args: [x], result_key: r, on_failure: {fallback: f}}\n"
-            + task("f")
+            "  f: {function: tools.log.info, args: [x], on_failure: {fallback: g}}\n"
+            + task("g")
             + task("b", "a", args="{{results.r}}"),
-            ["a", "f"],
+            ["a", "f", "g"],
         ),
         (
             "  p: {operator_type: parallel, result_key: all, branches: {x: [q], y: [t]}}\n"
@@ -167,7 +168,7 @@ def test_many_writers_in_the_body_of_a_while_are_read_behind_it() -> None:
             ["l", "t"],
         ),
     ],
-    ids=["one key", "as a whole", "a fallback", "members", "a collected result"],
+    ids=["one key", "as a whole", "fallbacks", "members", "a collected result"],
 )
 def test_results_that_are_read_are_marked(text: str, read: list[str]) -> None:
     """The mark is on each task whose value something may look at, and on no other."""

@@ -27,7 +27,7 @@ from pytest_highway.tools import ToolError
 
 def parcel(name: str, *args: object, seconds: float | None = None) -> Parcel:
     """A parcel for one of `real_tools`."""
-    return Parcel(f"real_tools:{name}", list(args), {}, "task", 1, None, seconds)
+    return Parcel(f"real_tools:{name}", list(args), {}, "task", 1, None, seconds, {"COLOUR": "red"})
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def children():
 def test_parcel_holds_data_only():
     """The tool travels as its place, and the deadline as the seconds that are left."""
     call = LooseCall(real_tools.echo, {"a": [1]}, seconds=5.0)
-    assert parcel_of(call) == ("real_tools:echo", [{"a": [1]}], {}, "task", 1, None, 5.0)
+    assert parcel_of(call) == ("real_tools:echo", [{"a": [1]}], {}, "task", 1, None, 5.0, {})
 
 
 def hidden() -> None:
@@ -130,6 +130,12 @@ def test_what_stays_with_the_run_is_refused(what):
     """A tool elsewhere is told, instead of seeing something empty."""
     error = call_remotely(parcel("reach", what)).error
     assert str(error) == f"the run's {what} cannot be reached from another process"
+
+
+def test_environment_travels(children):
+    """The context gives what the workflow and the task say; a child has it in its own, too."""
+    assert call_remotely(parcel("colours")).value == ["red", None]
+    assert children.submit(parcel("colours")).result(30).value == ["red", "red"]
 
 
 def test_deadline_is_none_without_a_timeout():
