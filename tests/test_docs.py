@@ -49,8 +49,10 @@ VOLATILE = (
 UNWANTED = (
     *("CI", "GITHUB_ACTIONS", "BUILD_NUMBER", "COVERAGE_PROCESS_START"),
     *("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER"),
+    # Every command would read and rewrite all modules of the plugin anew.
+    "PYTHONDONTWRITEBYTECODE",
 )
-SETTINGS = {"COLUMNS": "100", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+SETTINGS = {"COLUMNS": "100", "NO_COLOR": "1"}
 # What other plugins do at the end of a run costs more than the run; none of it matters here.
 WITHOUT = ("cacheprovider", "hypothesispytest", "cov", "anyio")
 # Commands of a page that are Python, as those that run this test.
@@ -65,7 +67,7 @@ ASSIGNMENT = re.compile(r"[A-Z_]+=")
 def test_every_example_of_a_page_does_what_the_page_says(page: Path, tmp_path: Path) -> None:
     """All that differs is told, with the command that printed it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    differences = []
+    differences: list[str] = []
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         differences += perform(block, tmp_path)
     assert not differences, "\n\n".join(differences)
