@@ -547,7 +547,9 @@ def _worded(kind: str, message: str, value: object, context: Mapping[str, object
     if kind == "union_tag_invalid":
         words = list(OPERATORS)
         name = str(context.get("tag"))
-        return f"unknown operator_type {name!r}; allowed: {listed(words)}{did_you_mean(name, words)}"
+        return (
+            f"unknown operator_type {name!r}; allowed: {listed(words)}{did_you_mean(name, words)}"
+        )
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":

@@ -36,7 +36,6 @@ __all__ = ["CaseRun", "run_case", "values_of"]
 LARGE = 1_000
 
 
-
 @dataclass(frozen=True, slots=True)
 class CaseRun:
     """A case's run, and what its stub book found wrong."""

@@ -54,12 +54,12 @@ class RunResult:
     @property
     def started(self) -> RunStarted:
         """The first event."""
-        return cast(RunStarted, self.log[0])
+        return cast("RunStarted", self.log[0])
 
     @property
     def ended(self) -> RunEnded:
         """The last event."""
-        return cast(RunEnded, self.log[-1])
+        return cast("RunEnded", self.log[-1])
 
     @property
     def status(self) -> str:
@@ -90,9 +90,7 @@ class RunResult:
     def starts(self) -> dict[str, int]:
         """Where in the log each task that ran began, by path."""
         return {
-            event.path: place
-            for place, event in enumerate(self.log)
-            if type(event) is TaskStarted
+            event.path: place for place, event in enumerate(self.log) if type(event) is TaskStarted
         }
 
     @cached_property

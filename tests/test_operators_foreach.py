@@ -505,8 +505,10 @@ FAULTS = {
     "collecting what nobody writes": (
         "each: {operator_type: foreach, items: [], collect: valeu,\n"
         "         loop_body: [{task_id: x, function: app.echo, result_key: value}]}",
-        ["3:54: no task of the body writes the result 'valeu'; there are 'value'; "
-         "did you mean 'value'?"],
+        [
+            "3:54: no task of the body writes the result 'valeu'; there are 'value'; "
+            "did you mean 'value'?"
+        ],
     ),
     "a loop in itself": (
         "each: {operator_type: foreach, items: [], loop_body: [each]}",
@@ -529,8 +531,10 @@ FAULTS = {
     "one id in a body and at top level": (
         f"each: {{operator_type: foreach, items: [], loop_body: [{X}]}}\n"
         "  x: {function: app.echo}",
-        ["3:67: 'x' is a task of the top level as well; they are one task only when that one "
-         "depends on 'each' or is marked is_internal_loop_task"],
+        [
+            "3:67: 'x' is a task of the top level as well; they are one task only when that one "
+            "depends on 'each' or is marked is_internal_loop_task"
+        ],
     ),
     "an internal task that no body lists": (
         "x: {function: app.echo, is_internal_loop_task: true}",

@@ -338,8 +338,10 @@ HOLDS = {
               status: failed
               order: [fan.a/bad < fan.a/clean, fan.a/clean < fan.b/slow]
               tasks: {fan.a/clean: success, fan.a/more: upstream_failed, fan: failed}
-        """.replace("order: [fan.a/bad < fan.a/clean, fan.a/clean < fan.b/slow]",
-                    "order: [fan.a/bad < fan.a/clean]"),
+        """.replace(
+        "order: [fan.a/bad < fan.a/clean, fan.a/clean < fan.b/slow]",
+        "order: [fan.a/bad < fan.a/clean]",
+    ),
     "in a while the value holds what this iteration wrote, not an earlier one": """
         name: w
         tasks:
