@@ -2,8 +2,8 @@
 
 A test tool that accepts a typo tests nothing, so an unknown task, tool, result, state, exception,
 matcher, mark form or request is an error at collection, at its place. What a workflow declares is
-read off its text (see `declared`), not off its plan: a case is checked in full although the tasks have
-faults of their own, and all of them are reported at once.
+read off its text (see `declared`), not off its plan: a case is checked in full although the tasks
+have faults of their own, and all of them are reported at once.
 
 What still waits for a fixture is let pass; the case is checked again when its fixtures are known.
 """

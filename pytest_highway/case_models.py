@@ -22,7 +22,8 @@ from pytest_highway.errors import did_you_mean, listed
 from pytest_highway.json_body import ABSENT
 from pytest_highway.lines import split_lines
 from pytest_highway.matchers import shown
-from pytest_highway.models import Cost, Data, Duration, Environment, Strict
+from pytest_highway.models import Cost, Data, Duration, Environment
+from pytest_highway.validation import Strict
 from pytest_highway.values import as_text
 
 __all__ = [

@@ -19,10 +19,10 @@ from pydantic import ValidationError
 from pytest_highway.case_models import CaseModel
 from pytest_highway.document import Document
 from pytest_highway.errors import Diagnostic, SourceError
-from pytest_highway.models import faults_of
 from pytest_highway.origins import DEFAULTS, MERGED, Origin, merge_defaults
 from pytest_highway.plan import Loc
 from pytest_highway.rendering import Renderer
+from pytest_highway.validation import faults_of
 
 if TYPE_CHECKING:
     from pytest_highway.scripts import Scripts

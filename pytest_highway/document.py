@@ -205,7 +205,8 @@ class _Builder:
             self._get_event = _PARSER(self.text).get_event
             self._read()
             self._check_root()
-            self.complete = True
+            # Where a key is repeated, what stands under it is anybody's guess.
+            self.complete = not self._repeats
         except _Halt:
             pass
         except yaml.MarkedYAMLError as error:

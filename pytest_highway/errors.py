@@ -42,6 +42,9 @@ class Position(NamedTuple):
     column: int
 
 
+START = Position(1, 1)
+
+
 class HighwayError(Exception):
     """Base of every error that this package raises for a user's mistake."""
 
@@ -56,7 +59,7 @@ class Diagnostic:
 
     path: str
     message: str
-    position: Position = Position(1, 1)
+    position: Position = START
     source: str = field(default="", compare=False)
     severity: Severity = "error"
 

@@ -145,7 +145,7 @@ class WorkflowItem(pytest.Function):
         """
         return self.path, self.line - 1, f"{shown_path(self.config, self.path)}: {self.name}"
 
-    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # theirs is private
+    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
         """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
         if isinstance(excinfo.value, CaseFailed | HighwayError):
             return FailureText(str(excinfo.value))

@@ -20,10 +20,10 @@ from pytest_highway.collector import collector_paused
 from pytest_highway.declared import Declared
 from pytest_highway.document import MAX_BYTES, Document, read
 from pytest_highway.errors import Diagnostic, SourceError
-from pytest_highway.models import validate_model
 from pytest_highway.nesting import load_plan
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
+from pytest_highway.validation import validate_model
 
 __all__ = ["Loaded", "is_test_file", "load_file"]
 

@@ -16,9 +16,10 @@ from pytest_highway.checks import check_plan
 from pytest_highway.compiler import compile_plan
 from pytest_highway.document import MAX_BYTES, Document, read
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError
-from pytest_highway.models import Workflow, validate_model
+from pytest_highway.models import Workflow
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
+from pytest_highway.validation import validate_model
 
 __all__ = ["load_plan"]
 

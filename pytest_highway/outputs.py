@@ -114,7 +114,8 @@ def _json_schema(schema: dict[str, object]) -> Schema:
     validator = kind(schema)
 
     def validate(value: object) -> object:
-        error = jsonschema.exceptions.best_match(validator.iter_errors(value))  # type: ignore[arg-type]  # plain data is JSON
+        found = validator.iter_errors(value)  # type: ignore[arg-type]  # plain data is JSON
+        error = jsonschema.exceptions.best_match(found)
         if error is not None:
             place = error.json_path.removeprefix("$").removeprefix(".")
             raise OutputInvalid(f"{place}: {error.message}" if place else error.message)

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -60,7 +61,7 @@ class Sections:
         self._held = set(busy)  # never iterated where order could tell
         self._waiting: dict[str, deque[tuple[ExecutionFrame, TakeLock]]] = {}
         for name, seconds in busy.items():
-            later(seconds, lambda name=name: self.release(name))  # type: ignore[misc]  # mypy infers no type for the default
+            later(seconds, partial(self.release, name))
 
     def take(self, frame: ExecutionFrame, effect: TakeLock) -> None:
         """Take a lock for a frame; the answer is empty, or carries a `LockTimeout`."""

@@ -24,6 +24,7 @@ import pathlib
 import uuid
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
+from typing import cast
 
 from pytest_highway.errors import HighwayError
 
@@ -70,7 +71,8 @@ def to_plain(value: object, depth: int = 0) -> object:
     if depth > MAX_DEPTH:
         raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels")
     if kind is list or kind is tuple:
-        return [to_plain(each, depth + 1) for each in value]  # type: ignore[attr-defined]  # narrowed by type()
+        items = cast("list[object] | tuple[object, ...]", value)
+        return [to_plain(each, depth + 1) for each in items]
     if isinstance(value, Mapping):
         return {_key(key): to_plain(each, depth + 1) for key, each in value.items()}
     return to_plain(_converted(value), depth + 1)

@@ -13,9 +13,10 @@ from pytest_highway.engine import RunSettings, execute
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.executors import InlineRunner
 from pytest_highway.frame import Answer, Call
-from pytest_highway.models import Workflow, validate_model
+from pytest_highway.models import Workflow
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry, discover, tool
+from pytest_highway.validation import validate_model
 from pytest_highway.views import RunResult
 
 FILE = "flow.workflow.yaml"

@@ -20,10 +20,11 @@ from pytest_highway.events import BranchesSelected, ConditionEvaluated, TaskStar
 from pytest_highway.executors import InlineRunner
 from pytest_highway.graph import Graph
 from pytest_highway.guards import Choice, Guards
-from pytest_highway.models import Workflow, validate_model
+from pytest_highway.models import Workflow
 from pytest_highway.plan import Plan, Scope
 from pytest_highway.relations import Hinge, Order, always_one
 from pytest_highway.tools import discover
+from pytest_highway.validation import validate_model
 
 REGISTRY = discover()
 RULES = (

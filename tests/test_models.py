@@ -17,8 +17,8 @@ from pytest_highway.models import (
     Task,
     Wait,
     Workflow,
-    validate_model,
 )
+from pytest_highway.validation import validate_model
 
 TASK_KEYS = (
     "'task_id', 'operator_type', 'description', 'dependencies', 'after', 'trigger_rule', "

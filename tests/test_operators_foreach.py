@@ -503,11 +503,15 @@ FAULTS = {
         ["3:62: input should be greater than or equal to 1, got the number 0"],
     ),
     "collecting what nobody writes": (
-        "each: {operator_type: foreach, items: [], collect: valeu,\n"
-        "         loop_body: [{task_id: x, function: app.echo, result_key: value}]}",
+        (
+            "each: {operator_type: foreach, items: [], collect: valeu,\n"
+            "         loop_body: [{task_id: x, function: app.echo, result_key: value}]}"
+        ),
         [
-            "3:54: no task of the body writes the result 'valeu'; there are 'value'; "
-            "did you mean 'value'?"
+            (
+                "3:54: no task of the body writes the result 'valeu'; there are 'value'; "
+                "did you mean 'value'?"
+            )
         ],
     ),
     "a loop in itself": (
@@ -515,25 +519,33 @@ FAULTS = {
         ["3:57: 'each' stands inside itself: each -> each"],
     ),
     "loops in each other": (
-        "a: {operator_type: foreach, items: [], loop_body: [b]}\n"
-        "  b: {operator_type: foreach, items: [], loop_body: [a]}",
+        (
+            "a: {operator_type: foreach, items: [], loop_body: [b]}\n"
+            "  b: {operator_type: foreach, items: [], loop_body: [a]}"
+        ),
         [
             "3:54: 'b' stands inside itself: b -> a -> b",
             "4:54: 'a' stands inside itself: a -> b -> a",
         ],
     ),
     "one task in two bodies": (
-        "a: {operator_type: foreach, items: [], loop_body: [x]}\n"
-        "  b: {operator_type: foreach, items: [], loop_body: [x]}\n"
-        "  x: {function: app.echo}",
+        (
+            "a: {operator_type: foreach, items: [], loop_body: [x]}\n"
+            "  b: {operator_type: foreach, items: [], loop_body: [x]}\n"
+            "  x: {function: app.echo}"
+        ),
         ["4:54: 'x' belongs to the body of 'a' already"],
     ),
     "one id in a body and at top level": (
-        f"each: {{operator_type: foreach, items: [], loop_body: [{X}]}}\n"
-        "  x: {function: app.echo}",
+        (
+            f"each: {{operator_type: foreach, items: [], loop_body: [{X}]}}\n"
+            "  x: {function: app.echo}"
+        ),
         [
-            "3:67: 'x' is a task of the top level as well; they are one task only when that one "
-            "depends on 'each' or is marked is_internal_loop_task"
+            (
+                "3:67: 'x' is a task of the top level as well; they are one task only when that one "
+                "depends on 'each' or is marked is_internal_loop_task"
+            )
         ],
     ),
     "an internal task that no body lists": (
@@ -541,14 +553,18 @@ FAULTS = {
         ["3:27: 'x' is marked is_internal_loop_task, but no body lists it"],
     ),
     "a dependency from outside into a body": (
-        f"each: {{operator_type: foreach, items: [], loop_body: [{X}]}}\n"
-        "  y: {function: app.echo, dependencies: [x]}",
+        (
+            f"each: {{operator_type: foreach, items: [], loop_body: [{X}]}}\n"
+            "  y: {function: app.echo, dependencies: [x]}"
+        ),
         ["4:42: unknown dependency 'x'"],
     ),
     "a dependency from a body to the outside": (
-        "out: {function: app.echo}\n"
-        "  each: {operator_type: foreach, items: [],\n"
-        "         loop_body: [{task_id: x, function: app.echo, dependencies: [out]}]}",
+        (
+            "out: {function: app.echo}\n"
+            "  each: {operator_type: foreach, items: [],\n"
+            "         loop_body: [{task_id: x, function: app.echo, dependencies: [out]}]}"
+        ),
         ["5:70: unknown dependency 'out' in the body of 'each'"],
     ),
     "two tasks of one id in a body": (

@@ -399,8 +399,10 @@ FAULTS = {
         ["3:49: 'fan' stands inside itself: fan -> fan"],
     ),
     "an unknown branch in a plain select": (
-        "fan: {operator_type: parallel, select: [lft], branches: {left: [x]}}\n"
-        "  x: {function: app.echo}",
+        (
+            "fan: {operator_type: parallel, select: [lft], branches: {left: [x]}}\n"
+            "  x: {function: app.echo}"
+        ),
         ["3:43: unknown branch 'lft'; did you mean 'left'?"],
     ),
     "a select that is no list": (
@@ -412,22 +414,30 @@ FAULTS = {
         ["3:49: an operator in a list needs a task_id"],
     ),
     "a member that depends on what depends on the parallel": (
-        "fan: {operator_type: parallel, branches: {a: [x]}}\n"
-        "  x: {function: app.echo, dependencies: [y]}\n"
-        "  y: {function: app.echo, dependencies: [fan]}",
+        (
+            "fan: {operator_type: parallel, branches: {a: [x]}}\n"
+            "  x: {function: app.echo, dependencies: [y]}\n"
+            "  y: {function: app.echo, dependencies: [fan]}"
+        ),
         ["4:42: the tasks depend on each other in a cycle: x -> y -> x"],
     ),
     "two parallels inside each other": (
-        "a: {operator_type: parallel, branches: {l: [b]}}\n"
-        "  b: {operator_type: parallel, branches: {l: [a]}}",
+        (
+            "a: {operator_type: parallel, branches: {l: [b]}}\n"
+            "  b: {operator_type: parallel, branches: {l: [a]}}"
+        ),
         ["3:3: the tasks depend on each other in a cycle: a -> b -> a"],
     ),
     "one id inline and at top level": (
-        "fan: {operator_type: parallel, branches: {a: [{task_id: x, function: app.echo}]}}\n"
-        "  x: {function: app.echo}",
+        (
+            "fan: {operator_type: parallel, branches: {a: [{task_id: x, function: app.echo}]}}\n"
+            "  x: {function: app.echo}"
+        ),
         [
-            "3:59: 'x' is a task of the top level as well; they are one task only when that one "
-            "depends on 'fan' or is marked is_internal_loop_task"
+            (
+                "3:59: 'x' is a task of the top level as well; they are one task only when that one "
+                "depends on 'fan' or is marked is_internal_loop_task"
+            )
         ],
     ),
 }

@@ -95,7 +95,7 @@ FLOORS = [
         "values operations filters tokens closures parser expression template",
         "forms alignment equality lines patterns matchers repatterning",
     ],
-    ["models", "tool_context tools exceptions state raised"],
+    ["validation models", "tool_context tools exceptions state raised"],
     [
         "limits outputs",
         """toolbox toolbox.command toolbox.events toolbox.fetch toolbox.log toolbox.memory

@@ -596,7 +596,7 @@ def test_a_reply_has_a_json_a_text_or_neither(tmp_path: Path, reply: str, data: 
 POSTS = """
 one: {function: tools.fetch.post, args: ['http://a.test/t'], kwargs: {json: {n: 1}, headers: {X-Who: me}}}
 two: {function: tools.fetch.post, args: ['http://a.test/t'], kwargs: {data: raw}, dependencies: [one]}
-"""  # noqa: E501
+"""
 
 
 @pytest.mark.parametrize(
