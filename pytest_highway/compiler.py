@@ -43,12 +43,16 @@ from pytest_highway.models import (
 )
 from pytest_highway.outputs import compile_schema
 from pytest_highway.plan import Loc, Node, Plan, Scope
+from pytest_highway.template import compile_data
 from pytest_highway.tools import Registry
 
 __all__ = ["LoadFile", "compile_plan"]
 
 # Gives the plan of a file by its name beside this one, held to a bound on attempts in seconds.
 LoadFile = Callable[[str, float | None], Plan]
+
+# Its first argument is parsed as code.
+SHELL = "tools.shell.run"
 
 
 def compile_plan(
@@ -94,6 +98,11 @@ class _Compiler:
     def compile(self) -> Plan:
         workflow = self.workflow
         self._tool_policies()
+        if workflow.secrets:
+            message = "'secrets' is not yet supported: nothing is redacted"
+            self.warnings.append(
+                self.document.diagnostic(("secrets",), message, key=True, severity="warning")
+            )
         if workflow.defaults.on_failure is not None and workflow.defaults.on_failure.fallback:
             place = ("defaults", "on_failure", "fallback")
             self.fault(place, "a fallback serves one task, so it is no default")
@@ -189,10 +198,20 @@ class _Compiler:
             self.fault((*loc, "function"), f"unknown tool {model.function!r}{near}")
             return
         self._around_call(node, model)
+        if node.tool.name == SHELL:
+            self._shell_command(node, model)
         misfit = node.tool.misfit(len(model.args), list(model.kwargs))
         if misfit:
             place = next((name for name in ("args", "kwargs") if getattr(model, name)), "function")
             self.fault((*loc, place), misfit, key=True)
+
+    def _shell_command(self, node: Node, model: Task) -> None:
+        """A value pasted into a command line is parsed by the shell, whatever it holds."""
+        place: Loc = ("args", 0) if model.args else ("kwargs", "command")
+        command = model.args[0] if model.args else model.kwargs.get("command")
+        if isinstance(command, str) and not compile_data(command, []).constant:
+            message = "a template in a shell command; pass the value by 'env' and write \"$NAME\""
+            self.fault((*node.loc, *place), message)
 
     def _around_call(self, node: Node, model: Task) -> None:
         """What is looked at before and after a call."""

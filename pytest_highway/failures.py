@@ -176,7 +176,9 @@ def _stub_box(case: Case, fault: StubFault) -> str:
 
 def _indent(case: Case, loc: Loc, mapping: Mapping[str, object]) -> str:
     """The blanks before the keys of a block mapping, as its first key stands."""
-    first = next(iter(mapping))
+    first = next(iter(mapping), None)
+    if first is None:
+        return " " * 4
     finding = case.origin.fault((*loc, first), "", key=True)
     before = finding.source[: finding.position.column - 1]
     return before if before.isspace() else " " * 4

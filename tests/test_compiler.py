@@ -32,6 +32,14 @@ GRAPH_FAULTS: dict[str, tuple[str, list[str]]] = {
         """,
         ["unknown task 'zzz'"],
     ),
+    "a template in a shell command": (
+        """
+        a: {function: tools.shell.run, args: [§"rm {{variables.path}}"]}
+        b: {function: tools.shell.run, kwargs: {command: §"rm {{variables.path}}"}}
+        c: {function: tools.shell.run, args: ['rm "$P"'], kwargs: {env: {P: "{{variables.path}}"}}}
+        """,
+        ["a template in a shell command; pass the value by 'env' and write \"$NAME\""] * 2,
+    ),
     "a task that depends on itself": (
         """
         a: {CALL, dependencies: [§a]}
