@@ -76,6 +76,7 @@ class Calls:
         self._open: set[Call] = set()
         self._stopping: set[Call] = set()  # those still wanted are open as well
         self._is_handing_on = False
+        self._is_closed = False
         self.breach: Fault | None = None
 
     def attempt(self, frame: ExecutionFrame, attempt: Attempt) -> None:
@@ -106,7 +107,9 @@ class Calls:
             self._is_handing_on = False
 
     def _has_slot(self) -> bool:
-        return self._in_flight < self._slots and self._stopping <= self._open
+        return (
+            not self._is_closed and self._in_flight < self._slots and self._stopping <= self._open
+        )
 
     def _dispatch(self, frame: ExecutionFrame, attempt: Attempt) -> None:
         tool = frame.node.tool
@@ -196,6 +199,11 @@ class Calls:
                     self._deliver(0.0, call.frame, call, answer)
         return bool(found)
 
+    def reopen(self) -> None:
+        """Go on making calls: after a breach the run has been stopped, and only cleans up."""
+        self._is_closed = False
+        self._hand_on()
+
     def close(self) -> None:
         """Let the runner go of what it holds."""
         self._runner.close()
@@ -240,6 +248,7 @@ class Calls:
     def _breached(self, limit: str, total: str, fault: Fault) -> None:
         if self.breach is None:
             self.breach = fault
+            self._is_closed = True
             self._services.breached = True
             now = self._services.now()
             self._services.log.append(LimitBreached(now, fault.task, limit, total))

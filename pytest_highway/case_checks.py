@@ -99,14 +99,17 @@ class _Checker:
     def _task(self, path: object, loc: Loc, *, key: bool = False) -> bool:
         if self.declared.find(str(path)) is not None:
             return True
-        return self._known(path, [*self.declared.tasks], "task", loc, key=key)
+        if self.declared.named(str(path)):
+            message = f"{path!r} stands inside another task; write its whole path"
+            self.fault(loc, message, key=key)
+            return False
+        return self._known(path, self.declared.known(), "task", loc, key=key)
 
     def _any_task(self, name: str, loc: Loc) -> bool:
         """A path, or a bare id: that task in every iteration and branch."""
         if self.declared.named(name):
             return True
-        names = [*dict.fromkeys([*self.declared.tasks, *self.declared.names])]
-        return self._known(name, names, "task", loc, key=True)
+        return self._known(name, self.declared.known(), "task", loc, key=True)
 
     def _tool(self, name: str, loc: Loc, *, key: bool = False) -> bool:
         return self._known(name, self.registry.names(), "tool", loc, key=key)

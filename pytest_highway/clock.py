@@ -133,6 +133,7 @@ def seconds_until(value: object, now: datetime) -> float:
         if value.startswith("duration:"):
             return parse_duration(value.removeprefix("duration:"))
         if at := _TIME.fullmatch(value):
+            now = now.astimezone(UTC)
             hour, minute, second = map(int, at.groups())
             moment = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
             wait = (moment - now).total_seconds()

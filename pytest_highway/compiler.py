@@ -334,8 +334,9 @@ class _Compiler:
                 name = entry.task_id
                 node = self._add(draft, names, name, entry, place, prefix)
                 member = node.id
-                if entry.dependencies is None and previous and name not in aside.unchained:
-                    draft.implicit[node.index] = previous
+                follows = None if name in (previous, *aside.unchained) else previous
+                if entry.dependencies is None and follows is not None:
+                    draft.implicit[node.index] = follows
             members.append(member)
             if name not in aside.skipped:
                 previous = name

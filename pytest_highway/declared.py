@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pytest_highway.plan import Node, Plan
+
 __all__ = ["Declared", "Operator"]
 
 ITERATION = re.compile(r"\[.*?\]/|#\d+/")
@@ -31,13 +33,17 @@ class Operator(NamedTuple):
 
 @dataclass(slots=True)
 class Declared:
-    """The names that a workflow declares; `names` leads from a bare id to all its operators."""
+    """The names that a workflow declares; `names` leads from a bare id to all its operators.
+
+    `plan`, where there is one, knows the tasks of the files that the workflow runs as well.
+    """
 
     tasks: dict[str, Operator] = field(default_factory=dict)
     names: dict[str, list[Operator]] = field(default_factory=dict)
     results: list[str] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
     env: list[str] = field(default_factory=list)
+    plan: Plan | None = None
 
     @classmethod
     def by(cls, data: object) -> Declared | None:
@@ -54,12 +60,28 @@ class Declared:
 
     def find(self, path: str) -> Operator | None:
         """The operator of a path; iterations may have any number or key."""
-        return self.tasks.get(path) or self.tasks.get(ITERATION.sub(_starred, path))
+        found = self.tasks.get(path) or self.tasks.get(ITERATION.sub(_starred, path))
+        if found is None and self.plan is not None:
+            node = self.plan.find(path)
+            found = None if node is None else _operator(node)
+        return found
 
     def named(self, name: str) -> list[Operator]:
         """The operators that a bare id or a path means."""
         found = self.find(name)
-        return [found] if found is not None else self.names.get(name, [])
+        if found is not None or self.plan is None:
+            return [found] if found is not None else self.names.get(name, [])
+        return [_operator(node) for node in self.plan.named(name)]
+
+    def known(self) -> list[str]:
+        """Paths and bare ids, for messages."""
+        inside = [] if self.plan is None else [node.id for node in self.plan.walk()]
+        return [*dict.fromkeys([*self.tasks, *self.names, *inside])]
+
+
+def _operator(node: Node) -> Operator:
+    tool = "" if node.tool is None else node.tool.name
+    return Operator(node.kind, tool, tuple(node.branches))
 
 
 def _starred(match: re.Match[str]) -> str:

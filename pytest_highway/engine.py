@@ -274,11 +274,12 @@ class Engine:
             for event in self._calls.ended(token, cast("Answer", answer)):
                 self._mailbox.put(event)
         self._advance(frame, answer)
-        if type(token) is Call:
-            self._calls.release(token)
         if self._calls.breach is not None and not self.stopped:
             self.stop_fault = self._calls.breach
             self._stop("failed", "a limit was passed")
+        if type(token) is Call:
+            # Only now, so that in the log a call is over before the next one begins.
+            self._calls.release(token)
 
     def _come_in(self, event: OutsideEvent) -> None:
         self._mailbox.put(EventEmitted(self.clock.now(), "", event.name, event.data))
@@ -310,6 +311,7 @@ class Engine:
             self.stopped = status
             # A run that waits for its own lock has nothing to clean up.
             self._stops.stop_scope(self.root, reason, force=not self._entered)
+            self._calls.reopen()
 
     def _report_stuck(self) -> None:
         """Nothing can run and no timer is due: say who waits for what, and stop."""

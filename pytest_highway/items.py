@@ -27,7 +27,7 @@ from pytest_highway.failures import CaseFailed, FailureText, Shown, capped, rend
 from pytest_highway.golden import clashes, golden_path, read_golden
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.marks import MarkReader
-from pytest_highway.registries import HighwayWarning, NoTools, registry_for
+from pytest_highway.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.serialization import to_json
 from pytest_highway.simulation import CaseRun, run_case, values_of
 from pytest_highway.tools import Registry
@@ -229,7 +229,7 @@ class CaseItem(WorkflowItem):
         case = self.case.with_fixtures(values_of(fixtures))
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
-        run = run_case(case, self.loaded.plan, self.registry)
+        run = run_case(case, self.loaded.plan, self.registry, executor=executor_of(self.config))
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
 
@@ -311,7 +311,7 @@ class WorkflowRunner:
             known = [each.name for each in loaded.cases]
             near = did_you_mean(case, known)
             raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
-        run = run_case(found, loaded.plan, self._registry)
+        run = run_case(found, loaded.plan, self._registry, executor=executor_of(self._config))
         if run.faults:
             raise HighwayError("\n".join(fault.message for fault in run.faults))
         return run.result

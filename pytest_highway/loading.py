@@ -82,6 +82,8 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
             plan, warnings = load_plan(source, registry, target, max_bytes=max_bytes)
         except SourceError as error:
             faults += error.diagnostics
+    if declared is not None:
+        declared.plan = plan
     cases, found = _checked_cases(document, declared, registry)
     faults += found
     if faults or unread or plan is None:

@@ -68,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=list(PATTERNS),
     )
     parser.addini("highway_tools", "modules with tools: app.tools or app.tools:name", type="args")
+    parser.addini("highway_executor", "module:factory of an Executor that takes the real calls")
     parser.addini("highway_strict", "make warnings about workflows errors", type="bool")
 
 

@@ -10,19 +10,21 @@ What is wrong with the tools is wrong for every file. The first that asks is tol
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_highway.errors import HighwayError
-from pytest_highway.tools import Registry, discover
+from pytest_highway.tools import Registry, ToolError, discover, import_target
 
 if TYPE_CHECKING:
     import pluggy
 
-__all__ = ["HighwayWarning", "NoTools", "registry_for"]
+__all__ = ["HighwayWarning", "NoTools", "executor_of", "registry_for"]
 
 # A registry that could not be filled is None.
+EXECUTOR = pytest.StashKey["Executor | None"]()
 REGISTRIES = pytest.StashKey[dict[tuple[int, ...], Registry | None]]()
 TOLD = pytest.StashKey[list[str]]()
 
@@ -50,6 +52,30 @@ def registry_for(config: pytest.Config, hook: pluggy.HookRelay) -> Registry:
     if found is None:
         raise NoTools("the tools cannot be loaded; the first workflow file says why")
     return found
+
+
+def executor_of(config: pytest.Config) -> Executor | None:
+    """The session's executor, which ini `highway_executor` names; made once, with the first case.
+
+    `ToolError` when the name leads to nothing; whatever its factory raises.
+    """
+    if EXECUTOR not in config.stash:
+        name = config.getini("highway_executor")
+        config.stash[EXECUTOR] = executor = _made(name) if name else None
+        if executor is not None:
+            config.add_cleanup(lambda: executor.shutdown(wait=False, cancel_futures=True))
+    return config.stash[EXECUTOR]
+
+
+def _made(name: str) -> Executor:
+    try:
+        factory = import_target(name)
+    except (ImportError, AttributeError, ToolError) as error:
+        raise ToolError(f"highway_executor: {name!r} cannot be loaded: {error}") from error
+    executor = factory() if callable(factory) else None
+    if not isinstance(executor, Executor):
+        raise ToolError(f"highway_executor: {name!r} gives no concurrent.futures.Executor")
+    return executor
 
 
 def _filled(config: pytest.Config, hook: pluggy.HookRelay) -> Registry:

@@ -118,6 +118,7 @@ def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
         return case
     declared = Declared.by(plan.document.data)
     assert declared is not None
+    declared.plan = plan
     case, found = check_case(case, declared, registry)
     if found:
         raise SourceError(found)

@@ -221,8 +221,8 @@ HOLDS = {
         tests:
           t:
             stubs: {fan.a/inner.b/x: {return: 7, after: 3s}}
-            expect: {duration: 3s, results: {all: {a: {deep: 7}}}, order: [fan.a/inner < fan.a/inner] }
-        """.replace(", order: [fan.a/inner < fan.a/inner] ", ""),
+            expect: {duration: 3s, results: {all: {a: {deep: 7}}}}
+        """,
     "the start edge of a member counts under no Airflow rule": """
         name: w
         tasks:
@@ -336,12 +336,9 @@ HOLDS = {
             stubs: {slow: {return: 1, after: 9s}}
             expect:
               status: failed
-              order: [fan.a/bad < fan.a/clean, fan.a/clean < fan.b/slow]
+              order: [fan.a/bad < fan.a/clean]
               tasks: {fan.a/clean: success, fan.a/more: upstream_failed, fan: failed}
-        """.replace(
-        "order: [fan.a/bad < fan.a/clean, fan.a/clean < fan.b/slow]",
-        "order: [fan.a/bad < fan.a/clean]",
-    ),
+        """,
     "in a while the value holds what this iteration wrote, not an earlier one": """
         name: w
         tasks:
@@ -508,9 +505,8 @@ def test_one_transcript_under_all_latencies(tmp_path: Path) -> None:
           end: {function: app.echo, dependencies: [fan]}
         tests:
           t:
-            test_stubs: 0
             stubs:
               app.ask: LATENCIES
             expect: {status: success}
-        """.replace("            test_stubs: 0\n", "")
+        """
     assert len(transcripts(tmp_path, text, 12)) == 1

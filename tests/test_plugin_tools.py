@@ -253,3 +253,58 @@ def test_a_file_without_cases_needs_no_more_than_a_workflow(
 ) -> None:
     write({"workflows/a.yaml": BARE})
     pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=1)
+
+
+# --- an executor of the user's -------------------------------------------------------------------
+
+EXECUTOR_TOOLS = """
+import os, threading
+from concurrent.futures import ThreadPoolExecutor
+from pytest_highway import tool
+
+@tool("app.where", effects="read")
+def where():
+    return threading.current_thread().name
+
+def pool():
+    return ThreadPoolExecutor(1, thread_name_prefix="mine")
+
+def nothing():
+    return 5
+"""
+ON_EXECUTOR = """
+name: where
+tasks:
+  a: {function: app.where, result_key: name}
+output: "{{results.name}}"
+tests:
+  t: {real: true, expect: {output: {$re: "^mine"}}}
+"""
+
+
+def test_an_executor_of_the_users_takes_the_real_calls(
+    pytester: pytest.Pytester, write: Write
+) -> None:
+    write({"app_where.py": EXECUTOR_TOOLS, "a.workflow.yaml": ON_EXECUTOR})
+    options = ("-o", "highway_tools=app_where", "-o", "highway_executor=app_where:pool")
+    pytester.syspathinsert()
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("app_where:nothing", "'app_where:nothing' gives no concurrent.futures.Executor"),
+        ("app_where:absent", "'app_where:absent' cannot be loaded"),
+    ],
+)
+def test_an_executor_that_is_none_is_one_clear_error(
+    pytester: pytest.Pytester, write: Write, name: str, message: str
+) -> None:
+    write({"app_where.py": EXECUTOR_TOOLS, "a.workflow.yaml": ON_EXECUTOR})
+    pytester.syspathinsert()
+    options = ("-o", "highway_tools=app_where", "-o", f"highway_executor={name}")
+    result = pytester.runpytest_subprocess(*options)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*highway_executor: {message}*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
