@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -24,6 +25,8 @@ from pydantic import (
     Field,
     PlainValidator,
     Tag,
+    TypeAdapter,
+    ValidationError,
 )
 
 from pytest_highway.clock import parse_duration
@@ -50,6 +53,7 @@ __all__ = [
     "Wait",
     "While",
     "Workflow",
+    "is_operator",
 ]
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -126,7 +130,7 @@ def _rule(value: object) -> str:
 
 def _cost(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected an amount, got {named(value)}")
+        raise ValueError(f"expected an amount of 0 or more, got {named(value)}")
     if 0 <= value < math.inf:
         # Through text: 0.1 is the decimal that the author wrote, so that costs add exactly.
         return Decimal(str(value))
@@ -368,6 +372,21 @@ BodyItem = Annotated[
     | Annotated[NestedWorkflow, Tag("workflow")],
     Discriminator(_tag),
 ]
+
+
+@cache
+def _operators() -> TypeAdapter[OperatorBase]:
+    # Made when a file has faults, and not with this module: it costs as much as all the rest.
+    return TypeAdapter(Operator)
+
+
+def is_operator(data: object) -> bool:
+    """Whether data has the shape of an operator."""
+    try:
+        _operators().validate_python(data)
+    except ValidationError:
+        return False
+    return True
 
 
 class Workflow(Strict):

@@ -16,12 +16,14 @@ from pytest_highway.checks import check_plan
 from pytest_highway.compiler import compile_plan
 from pytest_highway.document import MAX_BYTES, Document, read
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError
-from pytest_highway.models import Workflow
+from pytest_highway.models import Workflow, is_operator
 from pytest_highway.plan import Plan
 from pytest_highway.tools import Registry
 from pytest_highway.validation import validate_model
 
 __all__ = ["load_plan"]
+
+STAND_IN = {"function": "tools.log.info", "args": [""]}
 
 
 def load_plan(
@@ -51,13 +53,35 @@ class _Loader:
         """The plan of a document, checked, and the warnings about it."""
         workflow, faults = validate_model(Workflow, document.data, document)
         if workflow is None:
-            raise SourceError(faults)
+            raise SourceError([*faults, *self._faults_of_the_rest(document, longest_step)])
         plan, warnings = compile_plan(document, workflow, self.registry, self.load, longest_step)
         found = check_plan(plan)
         errors = [each for each in found if each.severity == "error"]
         if errors:
             raise SourceError(errors)
         return plan, warnings + found
+
+    def _faults_of_the_rest(
+        self, document: Document, longest_step: float | None
+    ) -> tuple[Diagnostic, ...]:
+        """What is wrong with the tasks that have their shape, beside some that have not.
+
+        Those that have not are stood in for by a task that is right, so that names lead somewhere.
+        """
+        data = document.data
+        tasks = data.get("tasks") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(tasks, dict):
+            return ()
+        kept = {name: each if is_operator(each) else STAND_IN for name, each in tasks.items()}
+        rest = {name: data[name] for name in ("variables", "env") if name in data}
+        shape = {"name": "rest", **rest, "tasks": kept}
+        workflow, _ = validate_model(Workflow, shape, document)
+        if workflow is not None:
+            try:
+                compile_plan(document, workflow, self.registry, self.load, longest_step)
+            except SourceError as error:
+                return error.diagnostics
+        return ()
 
     def load(self, name: str, longest_step: float | None) -> Plan:
         """The plan of a file beside this one; its warnings are told where it is collected."""

@@ -191,3 +191,27 @@ def test_stubs_are_compiled_once_for_all_runs_of_a_case(tmp_path: Path) -> None:
     (case,) = loaded.cases
     assert case.scripts is not None
     assert case.with_fixtures({}) is case
+
+
+def test_tasks_that_have_their_shape_are_checked_beside_one_that_has_not(tmp_path: Path) -> None:
+    """And what depends on the one that has not is not told that it does not exist."""
+    file = tmp_path / "a.workflow.yaml"
+    file.write_text(
+        "name: x\n"
+        "tasks:\n"
+        "  a: {function: tools.log.inof, args: [{{x}}]}\n"
+        "  b: {functon: tools.log.info, dependencies: [a]}\n"
+        "  c: {function: tools.log.info, args: [1, 2], dependencies: [b, d]}\n"
+        "tests: {t: {expect: {statu: success}}}\n"
+    )
+    with pytest.raises(SourceError) as caught:
+        load_file(file, file.name, REGISTRY)
+    assert [each.headline().split(": ")[1].split(";")[0] for each in caught.value.diagnostics] == [
+        "unknown tool 'tools.log.inof'",
+        "unquoted template",
+        "'function' is missing",
+        "unknown key 'functon'",
+        "tools.log.info takes (message)",
+        "unknown dependency 'd'",
+        "unknown key 'statu'",
+    ]
