@@ -59,6 +59,7 @@ version: 1.2.0
 description: builds, looks at the open issues, and publishes or says why not
 variables: {target: service-NNNN, threshold: 3}
 defaults: {timeout: 5m, retry: 1}
+output: "{{results.published.status | default(0)}}"
 tasks:
   lint:
     function: tools.command.run
@@ -262,8 +263,13 @@ SHAPES: dict[str, Callable[[int], Iterator[tuple[int, ...]]]] = {
 
 
 def graph_workflow(shape: str, count: int) -> str:
-    """A workflow of `count` stubbed tasks; each keeps its result and reads one it waits for."""
-    tasks = "".join(_graph_task(*each) for each in enumerate(SHAPES[shape](count)))
+    """A workflow of `count` stubbed tasks; each reads a result of one that it waits for."""
+    graph = list(SHAPES[shape](count))
+    read = {upstream[0] for upstream in graph if upstream}
+    tasks = "".join(
+        _graph_task(number, upstream, is_read=number in read)
+        for number, upstream in enumerate(graph)
+    )
     return (
         f"name: {shape}\ntasks:\n{tasks}tests:\n  runs:\n"
         "    stubs: {tools.fetch.get: {return: {status: 200, data: {title: milk}}}}\n"
@@ -271,8 +277,9 @@ def graph_workflow(shape: str, count: int) -> str:
     )
 
 
-def _graph_task(number: int, upstream: tuple[int, ...]) -> str:
-    task = f"  t{number}: {{function: tools.fetch.get, result_key: r{number}"
+def _graph_task(number: int, upstream: tuple[int, ...], *, is_read: bool) -> str:
+    key = f", result_key: r{number}" if is_read else ""
+    task = f"  t{number}: {{function: tools.fetch.get{key}"
     if not upstream:
         return f"{task}, args: [/todos]}}\n"
     names = ", ".join(f"t{each}" for each in upstream)
