@@ -54,10 +54,10 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
     from pytest_highway.compiler import compile_plan
     from pytest_highway.document import parse
     from pytest_highway.models import Workflow
-    from pytest_highway.validation import validate_model
     from pytest_highway.plan import Plan
     from pytest_highway.simulation import run_case
     from pytest_highway.tools import discover
+    from pytest_highway.validation import validate_model
 
     count = int(tasks)
     times = max(1, int(least) // count)

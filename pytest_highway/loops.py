@@ -149,13 +149,13 @@ def run_workflow(frame: ExecutionFrame) -> Steps:
     node, nested = frame.node, frame.node.nested
     assert nested is not None
     note = f"workflow {cast('NestedWorkflow', node.model).file}"
-    variables = dict(nested.variables)
+    assert node.variables is not None
     try:
-        if node.variables is not None:
-            variables |= cast("dict[str, object]", node.variables.render(frame.roots))
+        given = cast("dict[str, object]", node.variables.render(frame.roots))
     except EVALUATION_FAULTS as error:
         return unevaluated(frame, error)._replace(note=note)
     env = frame.services.environment(nested.workflow)
+    variables = {**nested.variables, **given}
     yield EnterFile({"variables": variables, "env": env, "memory": frame.services.memory})
     end = cast("IterationEnd", (yield Join()))
     if end.status != "success":

@@ -69,21 +69,19 @@ class Stops:
             end = TaskEnded(now, run.path(node), outcome.status, outcome.reason)
             self._endings.end(run, node, end, "cancelled")
             return
+        # Whatever it waits for no longer concerns it.
+        pending, frame.pending = frame.pending, None
+        frame.steps.close()
         if frame.stopped is None:
             frame.stopped = outcome._replace(attempts=frame.attempts)
-            self._drop(frame)
         if frame.children:
             for child in list(frame.children.values()):
                 self.stop_scope(child, inside or outcome.reason, force=force)
         else:
             self._endings.finish(frame, frame.stopped)
-
-    def _drop(self, frame: ExecutionFrame) -> None:
-        """Whatever a stopped task waits for no longer concerns it."""
-        pending, frame.pending = frame.pending, None
         if type(pending) is Call:
+            # Only now, so that in the log a call is over before the next one begins.
             self._calls.cancel(pending)
-        frame.steps.close()
 
 
 def _running(run: ScopeRun, force: bool) -> Iterator[ExecutionFrame]:

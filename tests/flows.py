@@ -19,6 +19,7 @@ from pytest_highway.tools import Registry, ToolContext, discover, tool
 from pytest_highway.views import RunResult
 
 FILE = "flow.workflow.yaml"
+DATA = Path(__file__).parent / "data"
 
 
 @tool("app.ask", effects="read")
@@ -76,6 +77,13 @@ def make_registry() -> Registry:
 
 
 REGISTRY = make_registry()
+
+
+def tabled(name: str) -> dict[str, str]:
+    """The workflows of a table in `data` by title; each begins with a line `=== title`."""
+    text = (DATA / name).read_text(encoding="utf-8")
+    blocks = [block.partition("\n") for block in text.removeprefix("=== ").split("\n=== ")]
+    return {title: body for title, _, body in blocks}
 
 
 def load(folder: Path, text: str, name: str = FILE) -> Loaded:

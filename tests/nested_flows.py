@@ -1,0 +1,191 @@
+"""Random workflows of nested operators, for laws that hold of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flows import REGISTRY
+from hypothesis import strategies as st
+
+from pytest_highway.clock import VirtualClock
+from pytest_highway.compiler import compile_plan
+from pytest_highway.document import parse
+from pytest_highway.engine import RunSettings, execute
+from pytest_highway.frame import Answer, Call
+from pytest_highway.models import Workflow
+from pytest_highway.plan import Plan
+from pytest_highway.validation import validate_model
+from pytest_highway.views import RunResult
+
+Operator = dict[str, object]
+
+
+@dataclass
+class Latencies:
+    """A runner that answers after so many seconds, one after another; tasks named bad fail."""
+
+    seconds: Sequence[float]
+    made: list[Call] = field(default_factory=list)
+
+    def start(self, call: Call) -> Answer:
+        after = self.seconds[len(self.made) % len(self.seconds)]
+        self.made.append(call)
+        if call.frame.node.name.startswith("bad"):
+            return Answer(error=ValueError("no"), after=after)
+        return Answer(call.path, after=after)
+
+    def wait(self, seconds: float | None) -> list[tuple[Call, Answer]]:
+        return []
+
+    def abandon(self, call: Call) -> str:
+        return ""
+
+    def close(self) -> None:
+        self.seconds = ()
+
+
+@dataclass
+class _Names:
+    count: int = 0
+
+    def next(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+
+@st.composite
+def flows(draw: st.DrawFn, *, calm: bool = False) -> dict[str, Operator]:
+    """The tasks of a workflow; a calm one has nothing in it that is decided by time."""
+    names = _Names()
+    operators = [_operator(draw, names, 3, calm) for _ in range(draw(st.integers(1, 4)))]
+    tasks: dict[str, Operator] = {}
+    for operator in operators:
+        earlier = list(tasks)
+        if earlier:
+            operator["dependencies"] = draw(
+                st.lists(st.sampled_from(earlier), max_size=2, unique=True)
+            )
+        tasks[str(operator["task_id"])] = operator
+    if draw(st.booleans()):
+        name = names.next("clean")
+        tasks[name] = {"task_id": name, "function": "app.ask", "finally": True}
+    return tasks
+
+
+def _operator(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
+    kinds = ["task", "task", "task", "wait"]
+    if depth:
+        kinds += ["foreach", "while", "parallel"]
+    kind = draw(st.sampled_from(kinds))
+    operator = OPERATORS[kind](draw, names, depth - 1, calm)
+    for word, values in (CALM if calm else POLICIES).items():
+        value = draw(st.sampled_from(values))
+        if value is not None:
+            operator[word] = value
+    return operator
+
+
+POLICIES: Mapping[str, Sequence[object]] = {
+    "on_failure": [None, None, None, "continue", "abort"],
+    "critical": [None, None, False],
+    "timeout": [None, None, None, 3],
+    "skip_if": [None, None, None, "true"],
+    "run_if": [None, None, None, "false"],
+}
+CALM = {word: POLICIES[word] for word in ("critical", "skip_if", "run_if")} | {
+    "on_failure": [None, None, "continue"]
+}
+
+
+def _task(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
+    bad = draw(st.integers(0, 3)) == 3
+    name = names.next("bad" if bad else "t")
+    task: Operator = {"task_id": name, "function": "app.ask", "result_key": f"r_{name}"}
+    if not calm and draw(st.integers(0, 4)) == 4:
+        task["lock"] = "one"
+    return task
+
+
+def _wait(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
+    seconds = draw(st.integers(0, 4))
+    return {"task_id": names.next("w"), "operator_type": "wait", "wait_for": seconds}
+
+
+def _body(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> list[Operator]:
+    body = [_operator(draw, names, depth, calm) for _ in range(draw(st.integers(1, 3)))]
+    if draw(st.booleans()):
+        body[-1]["dependencies"] = []
+    if draw(st.integers(0, 3)) == 3:
+        body.append({"task_id": names.next("clean"), "function": "app.ask", "finally": True})
+    return body
+
+
+def _foreach(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
+    width = draw(st.integers(1, 3))
+    collect = (calm and width > 1) or draw(st.booleans())
+    return {
+        "task_id": names.next("each"),
+        "operator_type": "foreach",
+        "items": list(range(draw(st.integers(0, 3)))),
+        "max_concurrency": width,
+        "on_item_failure": "collect" if collect else "fail_fast",
+        "loop_body": _body(draw, names, depth, calm),
+    }
+
+
+def _while(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
+    return {
+        "task_id": names.next("loop"),
+        "operator_type": "while",
+        "condition": f"loop.index <= {draw(st.integers(0, 2))}",
+        "loop_body": _body(draw, names, depth, calm),
+    }
+
+
+def _parallel(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
+    branches = {
+        names.next("b"): _body(draw, names, depth, calm) for _ in range(draw(st.integers(1, 3)))
+    }
+    operator: Operator = {
+        "task_id": names.next("fan"),
+        "operator_type": "parallel",
+        "branches": branches,
+    }
+    if draw(st.booleans()):
+        operator["select"] = draw(st.lists(st.sampled_from(list(branches)), unique=True))
+    return operator
+
+
+OPERATORS = {
+    "task": _task,
+    "wait": _wait,
+    "foreach": _foreach,
+    "while": _while,
+    "parallel": _parallel,
+}
+
+
+def plan_of(tasks: Mapping[str, object], **top: object) -> Plan:
+    """The plan of these tasks, without a text and so without positions."""
+    document = parse("{}", "flow.workflow.yaml")
+    data = {"name": "flow", "tasks": tasks, **top}
+    workflow, faults = validate_model(Workflow, data, document)
+    assert workflow is not None, faults
+    return compile_plan(document, workflow, REGISTRY)[0]
+
+
+def run_flow(
+    plan: Plan, seconds: Sequence[float], cancel_at: float | None = None
+) -> tuple[RunResult, Latencies]:
+    """One run under these latencies, and the runner that answered it."""
+    runner = Latencies(seconds)
+    settings = RunSettings(cancel_at=cancel_at)
+    return RunResult(execute(plan, runner, VirtualClock(), settings)), runner
+
+
+def around(path: str) -> Iterator[str]:
+    """The paths of what a task stands in, from the inside out."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

@@ -1,0 +1,122 @@
+"""Laws that hold of every run, whatever operators stand in whatever others."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nested_flows import flows, plan_of, run_flow
+
+from pytest_highway.events import (
+    AttemptEnded,
+    RunEnded,
+    RunStarted,
+    ScopeEntered,
+    TaskEnded,
+    TaskStarted,
+    ToolCalled,
+    decode_log,
+    encode_log,
+)
+from pytest_highway.plan import Plan, Scope
+from pytest_highway.transcript import LEVELS, transcript
+from pytest_highway.views import RunResult
+
+LATENCY = st.lists(st.sampled_from([0.0, 0.0, 1.0, 2.0, 2.5]), min_size=1, max_size=6)
+QUICK = settings(
+    max_examples=200,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def check_ends(plan: Plan, result: RunResult) -> None:
+    """Every task of every scope that was entered has one end, and nothing of it follows."""
+    ended: dict[str, int] = {}
+    for place, event in enumerate(result.log):
+        if type(event) is TaskEnded:
+            assert event.path not in ended
+            ended[event.path] = place
+        elif event.path and type(event) is not ScopeEntered:
+            assert event.path not in ended, event
+    expected = Counter(paths(plan.scope, "", result))
+    assert Counter(list(ended)) == expected
+    assert type(result.log[0]) is RunStarted
+    assert [type(event) for event in result.log].count(RunEnded) == 1
+    assert type(result.log[-1]) is RunEnded
+    for event in result.log:
+        if type(event) is ScopeEntered:
+            inner = [place for path, place in ended.items() if path.startswith(f"{event.path}/")]
+            assert max(inner) < ended[event.owner]
+
+
+def paths(scope: Scope, prefix: str, result: RunResult) -> list[str]:
+    """The tasks of a scope and of those that were entered inside it."""
+    found = []
+    for node in scope.nodes:
+        path = prefix + node.id
+        found.append(path)
+        for event in result.log:
+            if type(event) is ScopeEntered and event.owner == path and node.body is not None:
+                found += paths(node.body, f"{event.path}/", result)
+    return found
+
+
+def check_calls(result: RunResult, width: int) -> None:
+    """Never more calls in flight than slots, and none of a task that has not started."""
+    started: set[str] = set()
+    open_calls: set[str] = set()
+    for event in result.log:
+        if type(event) is TaskStarted:
+            started.add(event.path)
+        elif type(event) is ToolCalled:
+            assert event.path in started
+            open_calls.add(event.path)
+            assert len(open_calls) <= width
+        elif type(event) is TaskEnded or (type(event) is AttemptEnded and event.called):
+            open_calls.discard(event.path)
+
+
+def check_replay(result: RunResult) -> None:
+    """A stored log has the same views."""
+    log = decode_log(encode_log(result.log))
+    assert log == result.log
+    assert RunResult(log).results == result.results
+    for level in LEVELS:
+        assert transcript(log, level) == transcript(result.log, level)
+
+
+@QUICK
+@given(data=st.data())
+def test_every_run_keeps_the_promises_of_its_log(data: st.DataObject) -> None:
+    """Under aborts, timeouts, locks and a cancel at any moment, twice to one log."""
+    plan = plan_of(data.draw(flows()), max_concurrency=2)
+    latencies = data.draw(LATENCY)
+    cancel_at = data.draw(st.sampled_from([None, None, 0.0, 1.0, 2.0, 3.5]))
+    result, runner = run_flow(plan, latencies, cancel_at)
+    check_ends(plan, result)
+    check_calls(result, 2)
+    check_replay(result)
+    assert not [call for call in runner.made if call.frame.steps.gi_frame is not None]
+    assert run_flow(plan, latencies, cancel_at)[0].log == result.log
+
+
+@QUICK
+@given(data=st.data())
+def test_the_transcript_is_no_matter_of_time(data: st.DataObject) -> None:
+    """Where nothing is decided by time, all latencies give one transcript at each level."""
+    plan = plan_of(data.draw(flows(calm=True)), max_concurrency=3)
+    first = run_flow(plan, [0.0])[0]
+    for _ in range(3):
+        other = run_flow(plan, data.draw(LATENCY))[0]
+        assert [other.transcript(level) for level in LEVELS] == [
+            first.transcript(level) for level in LEVELS
+        ]
+        assert (other.status, other.error, other.output) == (
+            first.status,
+            first.error,
+            first.output,
+        )
