@@ -198,7 +198,8 @@ class _Checker:
         if side is None or "{{" in str(side):
             return
         if not isinstance(side, list):
-            self.fault(loc, f"expected a list of branches or null, got {shown(side)}")
+            given = repr(side) if isinstance(side, str) else shown(side)
+            self.fault(loc, f"expected a list of branch names, got {given}")
             return
         for number, name in enumerate(side):
             self._known(name, branches, "branch", (*loc, number))

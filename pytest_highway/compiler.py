@@ -13,7 +13,9 @@ hands in what loads the files of nested workflows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from pytest_highway.claims import claim_bodies
@@ -48,6 +50,8 @@ from pytest_highway.tools import Registry
 
 __all__ = ["LoadFile", "compile_plan"]
 
+# Tasks of a file above which the garbage collector would look at them again and again in vain.
+MANY = 1_000
 # Gives the plan of a file by its name beside this one, held to a bound on attempts in seconds.
 LoadFile = Callable[[str, float | None], Plan]
 
@@ -68,10 +72,24 @@ def compile_plan(
     runs this one sets to attempts, in seconds.
     """
     compiler = _Compiler(document, workflow, registry, load, longest_step)
-    plan = compiler.compile()
+    with paused_collection(len(workflow.tasks)):
+        plan = compiler.compile()
     if compiler.faults:
         raise SourceError(compiler.faults)
     return plan, compiler.warnings
+
+
+@contextmanager
+def paused_collection(size: int) -> Iterator[None]:
+    """Pause the garbage collector while much is made that all stays, if it is much."""
+    if size < MANY or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class _Compiler:
@@ -219,8 +237,10 @@ class _Compiler:
             node.env = self.fields.value(model.env, (*node.loc, "env"))
         if model.cache is not None:
             node.cache_key = self.fields.value(model.cache.key, (*node.loc, "cache", "key"))
-        for word, checks in (("require", model.require), ("validate", model.validations)):
-            setattr(node, word, self.fields.checks(checks, (*node.loc, word)))
+        if model.require:
+            node.require = self.fields.checks(model.require, (*node.loc, "require"))
+        if model.validations:
+            node.validate = self.fields.checks(model.validations, (*node.loc, "validate"))
         schema = model.output_schema
         if schema is not None:
             place: Loc = (*node.loc, "output_schema")

@@ -114,9 +114,17 @@ class Graph:
         """These vertices and all that a path leads to from one of them."""
         return _closure(vertices, self.down.__getitem__)
 
-    def ancestors(self, vertices: Sequence[int]) -> set[int]:
-        """These vertices and all from which a path leads to one of them."""
-        return _closure(vertices, self.up.__getitem__)
+    def ancestors(self, vertices: Sequence[int], floor: int = 0) -> set[int]:
+        """These vertices and all from which a path leads to one of them.
+
+        Those whose rank is below `floor` are left out.
+        """
+        if not floor:
+            return _closure(vertices, self.up.__getitem__)
+        rank = self.rank
+        return _closure(
+            vertices, lambda vertex: [each for each in self.up[vertex] if rank[each] >= floor]
+        )
 
 
 def _closure(start: Sequence[int], neighbours: Callable[[int], list[int]]) -> set[int]:

@@ -254,7 +254,7 @@ class Guards:
             found = self._reached[target] = []
             reaches = self.scope.graph.reaches
             for edge in edges:
-                if reaches(target, edge.source):
+                if reaches(target, self.scope.vertex_after(edge.source)):
                     found.append(edge.source)
                     if len(found) == 2:
                         break

@@ -32,16 +32,18 @@ EVALUATION_FAULTS = (ExpressionError, MemoryConflict)
 
 def scope_fault(run: ScopeRun) -> Fault | None:
     """The first critical failure of a scope; members of a parallel count through it."""
-    return fault_in(run, [node.index for node in run.scope.nodes if node.member_of is None])
+    nodes = run.scope.nodes
+    return _first_fault(run, (each for each in run.scope.order if nodes[each].member_of is None))
 
 
-def fault_in(run: ScopeRun, nodes: Iterable[int]) -> Fault | None:
+def fault_in(run: ScopeRun, members: Iterable[int]) -> Fault | None:
     """The first critical failure among these nodes of a scope."""
-    among = {*nodes}
+    return _first_fault(run, sorted(members, key=run.scope.graph.rank.__getitem__))
+
+
+def _first_fault(run: ScopeRun, ordered: Iterable[int]) -> Fault | None:
     late: Fault | None = None
-    for index in run.scope.order:
-        if index not in among:
-            continue
+    for index in ordered:
         node = run.scope.nodes[index]
         fault = _critical_fault(run, node)
         if fault is not None and not node.is_finally:

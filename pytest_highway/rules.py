@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from pytest_highway.frame import Problem, ScopeRun
@@ -80,7 +81,9 @@ def _skip(run: ScopeRun, edges: Sequence[Problem]) -> Verdict | None:
         return None
     killers = tuple(dict.fromkeys(killer for each in edges for killer in each.killers))
     sources = [run.scope.nodes[each.source].id for each in edges]
-    reason = ", ".join(_told(run, killer) for killer in killers)
+    told = [_told(run, killer) for killer in killers[:8]]
+    more = f" and {len(killers) - 8} more" if len(killers) > 8 else ""
+    reason = ", ".join(told) + more
     return Verdict("skipped", reason or f"dependency skipped: {sources[0]}", "dead", killers)
 
 
@@ -89,19 +92,39 @@ def unexcused(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> list[Pr
     bad = {each.source for each in problems}
     live = [each for each in (*node.starts, *node.upstream) if each not in bad]
     taken = any(node.index in run.scope.nodes[each].targets for each in live)
-    return [each for each in problems if not _excused(run, node, each, live, taken)]
+    near = {node.index, *live}
+    open_edges: dict[int, list[int]] = {}
+    for place, edge in enumerate(problems):
+        if not edge.killers:
+            if live:
+                continue
+        elif taken and node.index in run.scope.nodes[edge.source].targets:
+            continue  # A target that several conditions share runs when any of them chooses it.
+        targets = [each for killer in edge.killers for each in chosen_by(run, killer)]
+        if near.isdisjoint(targets):
+            open_edges[place] = targets
+    if open_edges:
+        wanted = [each for targets in open_edges.values() for each in targets]
+        before = _ancestors(run, node, live, wanted)
+        open_edges = {
+            place: targets for place, targets in open_edges.items() if before.isdisjoint(targets)
+        }
+    return [problems[place] for place in open_edges]
 
 
-def _excused(run: ScopeRun, node: Node, edge: Problem, live: Sequence[int], taken: bool) -> bool:
-    if not edge.killers:
-        return bool(live)
-    if taken and node.index in run.scope.nodes[edge.source].targets:
-        return True  # A target that several conditions share runs when any of them chooses it.
-    targets = [each for killer in edge.killers for each in chosen_by(run, killer)]
-    if node.index in targets or any(each in targets for each in live):
-        return True
-    reaches = run.scope.graph.reaches
-    return any(reaches(target, upstream) for target in targets for upstream in live)
+def _ancestors(
+    run: ScopeRun, node: Node, live: Sequence[int], targets: Sequence[int]
+) -> AbstractSet[int]:
+    """Those that precede an upstream with a live edge, as far back as the targets stand.
+
+    One search for all edges: a chain of conditions that share their last target is as long as it
+    likes.
+    """
+    if not targets or not live:
+        return frozenset()
+    graph = run.scope.graph
+    ends = [each if each in node.starts else run.scope.vertex_after(each) for each in live]
+    return graph.ancestors(ends, floor=min(graph.rank[each] for each in targets))
 
 
 def chosen_by(run: ScopeRun, killer: int) -> tuple[int, ...]:
@@ -120,10 +143,9 @@ def _told(run: ScopeRun, killer: int) -> str:
     nodes = run.scope.nodes
     name = nodes[killer].id
     if killer in run.selected:
-        members = set(run.selected[killer])
-        branches = nodes[killer].branches.items()
-        picked = [branch for branch, inside in branches if members & {*inside}]
-        return f"{name} selected {', '.join(picked) or 'nothing'}"
+        picked = run.ran[killer]
+        more = f" and {len(picked) - 8} more" if len(picked) > 8 else ""
+        return f"{name} selected {', '.join(picked[:8]) or 'nothing'}{more}"
     chosen = chosen_by(run, killer)
     if chosen:
         return f"{name} chose {', '.join(nodes[each].id for each in chosen)}"

@@ -59,6 +59,7 @@ class Sections:
         self._deliver = deliver
         self._later = later
         self._held = set(busy)  # never iterated where order could tell
+        self._looking: set[str] = set()  # names for which a look is due
         self._waiting: dict[str, deque[tuple[ExecutionFrame, TakeLock]]] = {}
         for name, seconds in busy.items():
             later(seconds, partial(self.release, name))
@@ -92,19 +93,36 @@ class Sections:
     def _offer(self, name: str) -> None:
         """Let the first that still waits for a free lock have it."""
         waiting = self._waiting.get(name, deque())
-        while waiting and waiting[0][0].pending is not waiting[0][1]:
+        while waiting and name not in self._held:
+            frame, effect = waiting[0]
+            if frame.pending is effect and not self._take(name, frame, effect):
+                return
             waiting.popleft()
-        if not waiting or name in self._held:
-            return
-        frame, effect = waiting[0]
-        if self._world is not None and not self._world.take(name):
-            # Another process has it, and will not tell when it lets go.
-            self._later(frame.services.now() + POLL, lambda: self._offer(name))
-            return
-        waiting.popleft()
+
+    def _take(self, name: str, frame: ExecutionFrame, effect: TakeLock) -> bool:
+        """Answer a frame whose turn it is; false while another process has the lock."""
+        try:
+            is_ours = self._world is None or self._world.take(name)
+        except HighwayError as error:
+            self._deliver(frame, effect, Answer(error=error))
+            return True
+        if not is_ours:
+            # It will not tell when it lets go.
+            self._look_later(name, frame.services.now() + POLL)
+            return False
         self._held.add(name)
         frame.locks.append(name)
         self._deliver(frame, effect, Answer())
+        return True
+
+    def _look_later(self, name: str, moment: float) -> None:
+        if name not in self._looking:
+            self._looking.add(name)
+            self._later(moment, partial(self._look, name))
+
+    def _look(self, name: str) -> None:
+        self._looking.discard(name)
+        self._offer(name)
 
     def close(self) -> None:
         """Give back what the run still holds in the world."""

@@ -147,3 +147,31 @@ def test_one_transcript_under_all_latencies(tmp_path: Path) -> None:
             expect: {status: success}
         """
     assert len(transcripts(tmp_path, text, 12)) == 1
+
+
+EXPECTATIONS = {
+    "an unknown branch": ("branches: {fan: [lft]}", "unknown branch 'lft'; did you mean 'left'?"),
+    "no list": ("branches: {fan: left}", "expected a list of branch names, got 'left'"),
+    "a side of a parallel": ("branches: {fan: if_true}", "expected a list of branch names"),
+    "an unknown path": ("tasks: {fan.left/y: success}", "unknown task 'fan.left/y'"),
+    "an id without its path": ("tasks: {x: success}", "'x' stands inside another task"),
+    "an unknown task in an order": ("order: [fan < fan.left/y]", "unknown task 'fan.left/y'"),
+}
+
+
+@pytest.mark.parametrize("title", EXPECTATIONS)
+def test_expectations_name_what_exists(tmp_path: Path, title: str) -> None:
+    """A case that expects something of what is not there is an error at collection."""
+    words, expected = EXPECTATIONS[title]
+    text = f"""\
+name: w
+tasks:
+  fan:
+    operator_type: parallel
+    branches: {{left: [{{task_id: x, function: app.echo}}]}}
+tests:
+  t: {{expect: {{{words}}}}}
+"""
+    found = faults(tmp_path, text)
+    assert len(found) == 1
+    assert expected in found[0]
