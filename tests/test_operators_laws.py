@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nested_flows import flows, plan_of, run_flow
@@ -120,3 +121,38 @@ def test_the_transcript_is_no_matter_of_time(data: st.DataObject) -> None:
             first.error,
             first.output,
         )
+
+
+@pytest.mark.parametrize(("false_at", "calls"), [(None, 2), (0, 1), (10_000, 1)])
+def test_a_chain_of_twenty_thousand_conditions(false_at: int | None, calls: int) -> None:
+    """All of them may name one last task, which runs whichever way leads there."""
+    count = 20_000
+    tasks: dict[str, dict[str, object]] = {
+        f"c{number}": {
+            "operator_type": "condition",
+            "condition": "false" if number == false_at else "true",
+            "if_true": f"c{number + 1}" if number < count - 1 else "x",
+            "if_false": "end",
+        }
+        for number in range(count)
+    }
+    tasks["x"] = {"function": "app.ask"}
+    tasks["end"] = {"function": "app.ask", "dependencies": ["x"]}
+    result, runner = run_flow(plan_of(tasks), [0.0])
+    assert result.status == "success"
+    assert len(runner.made) == calls
+    assert runner.made[-1].path == "end"
+
+
+def test_ten_thousand_branches_of_which_one_is_selected() -> None:
+    """Each of the others is told who turned it away."""
+    branches = {f"b{number}": [f"m{number}"] for number in range(10_000)}
+    tasks: dict[str, dict[str, object]] = {
+        name: {"function": "app.ask"} for [name] in branches.values()
+    }
+    tasks["fan"] = {"operator_type": "parallel", "branches": branches, "select": ["b7"]}
+    result, runner = run_flow(plan_of(tasks), [0.0])
+    assert [call.path for call in runner.made] == ["m7"]
+    assert {end.reason for end in result.ends.values() if end.status == "skipped"} == {
+        "fan selected b7"
+    }
