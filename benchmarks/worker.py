@@ -49,15 +49,15 @@ def cost(subject: Callable[[], object], times: int = 1) -> float:
 
 def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
     """How a run compares with the least that could run the same graph in the same order."""
-    from pytest_highway.cases import read_cases
-    from pytest_highway.checks import check_plan
-    from pytest_highway.compiler import compile_plan
-    from pytest_highway.document import parse
-    from pytest_highway.models import Workflow
-    from pytest_highway.plan import Plan
-    from pytest_highway.simulation import run_case
+    from pytest_highway.cases.declarations import read_cases
+    from pytest_highway.cases.simulation import run_case
+    from pytest_highway.planning.checks import check_plan
+    from pytest_highway.planning.compiler import compile_plan
+    from pytest_highway.planning.plan import Plan
+    from pytest_highway.reading.document import parse
+    from pytest_highway.reading.models import Workflow
+    from pytest_highway.reading.validation import validate_model
     from pytest_highway.tools import discover
-    from pytest_highway.validation import validate_model
 
     count = int(tasks)
     times = max(1, int(least) // count)
@@ -138,8 +138,8 @@ def probe_growth(shape: str, least: str, *sizes: str) -> object:
 
 
 def _end_to_end(shape: str, count: int, least: int) -> dict[str, float]:
+    from pytest_highway.cases.simulation import run_case
     from pytest_highway.loading import load_file
-    from pytest_highway.simulation import run_case
     from pytest_highway.tools import discover
 
     times = max(1, least // count)
@@ -204,9 +204,9 @@ def _is_foreign(name: str) -> bool:
 
 def probe_hostile(name: str) -> object:
     """What comes of a hostile file: how long until its error, and the error."""
+    from pytest_highway.cases.simulation import run_case
     from pytest_highway.errors import SourceError
     from pytest_highway.loading import load_file
-    from pytest_highway.simulation import run_case
     from pytest_highway.tools import discover
 
     registry = discover(())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_highway.errors import Diagnostic, HighwayError, Position, SourceError
-    from pytest_highway.registries import HighwayWarning
+    from pytest_highway.plugin.registries import HighwayWarning
     from pytest_highway.serialization import register_codec
     from pytest_highway.tools import CommandFailed, Registry, ToolContext, ToolError, tool
     from pytest_highway.views import RunResult
@@ -34,7 +34,7 @@ _HOMES = {
     "CommandFailed": "tools",
     "Diagnostic": "errors",
     "HighwayError": "errors",
-    "HighwayWarning": "registries",
+    "HighwayWarning": "plugin.registries",
     "Position": "errors",
     "Registry": "tools",
     "RunResult": "views",

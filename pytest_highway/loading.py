@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 
-from pytest_highway.case_checks import check_case
-from pytest_highway.case_models import TestFile
-from pytest_highway.cases import Case, read_cases, read_defaults
-from pytest_highway.collector import collector_paused
-from pytest_highway.declared import Declared
-from pytest_highway.document import MAX_BYTES, Document, read
+from pytest_highway.cases.checks import check_case
+from pytest_highway.cases.declarations import Case, read_cases, read_defaults
+from pytest_highway.cases.declared import Declared
+from pytest_highway.cases.models import TestFile
 from pytest_highway.errors import Diagnostic, SourceError
-from pytest_highway.nesting import load_plan
-from pytest_highway.plan import Plan
+from pytest_highway.planning.nesting import load_plan
+from pytest_highway.planning.plan import Plan
+from pytest_highway.reading.collector import collector_paused
+from pytest_highway.reading.document import MAX_BYTES, Document, read
+from pytest_highway.reading.validation import validate_model
 from pytest_highway.tools import Registry
-from pytest_highway.validation import validate_model
 
 __all__ = ["Loaded", "is_test_file", "load_file"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent, indent
 
+from pytest_highway.cases.expectations import Checked, Failure, check_expectations
+from pytest_highway.cases.simulation import CaseRun, run_case, values_of
 from pytest_highway.errors import SourceError
-from pytest_highway.expectations import Checked, Failure, check_expectations
 from pytest_highway.loading import Loaded, load_file
-from pytest_highway.simulation import CaseRun, run_case, values_of
 from pytest_highway.tools import Registry, ToolContext, discover, tool
 
 FILE = "flow.workflow.yaml"

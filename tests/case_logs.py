@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_highway.case_checks import runs_on_real_clock
-from pytest_highway.cases import Case
+from pytest_highway.cases.checks import runs_on_real_clock
+from pytest_highway.cases.declarations import Case
+from pytest_highway.cases.simulation import run_case
 from pytest_highway.events import encode_log
 from pytest_highway.loading import Loaded, load_file
-from pytest_highway.simulation import run_case
 from pytest_highway.tools import discover
 from pytest_highway.views import RunResult
 

@@ -12,7 +12,7 @@ from projects import Write
 pytest_plugins = ["pytester"]
 
 # So that the inner runs of one process share it and do not import it again each.
-import_module("pytest_highway.items")
+import_module("pytest_highway.plugin.items")
 
 
 @pytest.fixture(autouse=True)

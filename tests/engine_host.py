@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_highway.clock import VirtualClock
-from pytest_highway.compiler import compile_plan
-from pytest_highway.document import parse
-from pytest_highway.engine import RunSettings, execute
+from pytest_highway.engine.frame import Answer, Call
+from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.errors import Diagnostic, SourceError
-from pytest_highway.executors import InlineRunner
-from pytest_highway.frame import Answer, Call
-from pytest_highway.models import Workflow
-from pytest_highway.plan import Plan
+from pytest_highway.planning.compiler import compile_plan
+from pytest_highway.planning.plan import Plan
+from pytest_highway.reading.document import parse
+from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.validation import validate_model
+from pytest_highway.runners.executors import InlineRunner
 from pytest_highway.tools import Registry, discover, tool
-from pytest_highway.validation import validate_model
 from pytest_highway.views import RunResult
 
 FILE = "flow.workflow.yaml"

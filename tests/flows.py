@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
+from pytest_highway.cases.expectations import Checked, check_expectations
+from pytest_highway.cases.simulation import run_case
 from pytest_highway.errors import SourceError
-from pytest_highway.expectations import Checked, check_expectations
 from pytest_highway.loading import Loaded, load_file
-from pytest_highway.simulation import run_case
 from pytest_highway.tools import Registry, ToolContext, discover, tool
 from pytest_highway.views import RunResult
 

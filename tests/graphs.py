@@ -9,6 +9,7 @@ from engine_host import failing, plan_of
 from hypothesis import strategies as st
 from oracle import BAD_GATE, Oracle, Spec
 
+from pytest_highway.engine.frame import Answer
 from pytest_highway.events import (
     AttemptEnded,
     ConditionEvaluated,
@@ -19,9 +20,8 @@ from pytest_highway.events import (
     TaskEnded,
     ToolCalled,
 )
-from pytest_highway.frame import Answer
-from pytest_highway.models import TRIGGER_RULES
-from pytest_highway.plan import Plan
+from pytest_highway.planning.plan import Plan
+from pytest_highway.reading.models import TRIGGER_RULES
 from pytest_highway.views import RunResult
 
 AIRFLOW_RULES = tuple(rule for rule in TRIGGER_RULES if rule != "all_live")

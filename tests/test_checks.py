@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_highway.checks import check_plan
-from pytest_highway.compiler import compile_plan
-from pytest_highway.document import parse
-from pytest_highway.models import Workflow
-from pytest_highway.plan import Plan
+from pytest_highway.planning.checks import check_plan
+from pytest_highway.planning.compiler import compile_plan
+from pytest_highway.planning.plan import Plan
+from pytest_highway.reading.document import parse
+from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.validation import validate_model
 from pytest_highway.tools import discover
-from pytest_highway.validation import validate_model
 
 REGISTRY = discover()
 FOLDER = Path(__file__).parent / "checks"

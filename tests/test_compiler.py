@@ -6,7 +6,7 @@ import pytest
 from engine_host import compiled, faults_in, headlines, plan_of
 
 from pytest_highway.events import Outline
-from pytest_highway.plan import Plan
+from pytest_highway.planning.plan import Plan
 
 CALL = "function: app.call"
 

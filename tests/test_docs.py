@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_highway.lines import compare_lines, split_lines
+from pytest_highway.matching.lines import compare_lines, split_lines
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

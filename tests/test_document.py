@@ -14,9 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_highway import document as module
-from pytest_highway.document import Document, parse, read
 from pytest_highway.errors import Position, SourceError
+from pytest_highway.reading import document as module
+from pytest_highway.reading.document import Document, parse, read
 
 TAGS = "allowed: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map"
 BARRED = "is not allowed in YAML; write it as an escape in double quotes"

@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_highway.clock import SystemClock, VirtualClock
-from pytest_highway.engine import Engine, RunSettings, execute
+from pytest_highway.engine.frame import Answer, Call, Unretryable
+from pytest_highway.engine.run import Engine, RunSettings, execute
 from pytest_highway.events import (
     AttemptEnded,
     Event,
@@ -36,8 +37,7 @@ from pytest_highway.events import (
     TaskStarted,
     ToolCalled,
 )
-from pytest_highway.executors import InlineRunner
-from pytest_highway.frame import Answer, Call, Unretryable
+from pytest_highway.runners.executors import InlineRunner
 from pytest_highway.tools import ToolContext, tool
 from pytest_highway.views import RunResult
 

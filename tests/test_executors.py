@@ -14,10 +14,10 @@ import pytest
 import real_tools
 from real_calls import LooseCall, looks
 
-from pytest_highway import real_runner
-from pytest_highway.background import DaemonThreads, EventLoop
-from pytest_highway.executors import InlineRunner, Stopped
-from pytest_highway.real_runner import RealRunner
+from pytest_highway.runners import real_runner
+from pytest_highway.runners.background import DaemonThreads, EventLoop
+from pytest_highway.runners.executors import InlineRunner, Stopped
+from pytest_highway.runners.real_runner import RealRunner
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_coroutines_run_inline_too():
 
 def test_simulated_runs_import_no_asyncio():
     """It would be half of the time that the first file takes."""
-    code = "import pytest_highway.simulation, sys; print('asyncio' in sys.modules)"
+    code = "import pytest_highway.cases.simulation, sys; print('asyncio' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], stdout=-1, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -428,7 +428,7 @@ def test_loop_gives_exceptions():
 
 def test_loop_that_is_blocked_is_left_alone(monkeypatch):
     """Closing gives up on a coroutine that never lets the loop go."""
-    monkeypatch.setattr("pytest_highway.background.TIDYING", 0.01)
+    monkeypatch.setattr("pytest_highway.runners.background.TIDYING", 0.01)
     loop = EventLoop()
 
     async def block():
@@ -457,7 +457,7 @@ def test_loop_that_cannot_begin_says_so(monkeypatch):
     def refuse():
         raise OSError("no descriptors left")
 
-    monkeypatch.setattr("pytest_highway.background.new_loop", refuse)
+    monkeypatch.setattr("pytest_highway.runners.background.new_loop", refuse)
     with pytest.raises(OSError, match="no descriptors left"):
         EventLoop().submit(asyncio.Event().wait)
 

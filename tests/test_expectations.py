@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from case_host import REGISTRY, headlines, load, messages, run, tabled, text_of
 
-from pytest_highway.expectations import NOTHING, Checked, Failure, check_expectations
-from pytest_highway.matchers import matches
-from pytest_highway.repatterning import updated_pattern
-from pytest_highway.simulation import run_case
+from pytest_highway.cases.expectations import NOTHING, Checked, Failure, check_expectations
+from pytest_highway.cases.simulation import run_case
+from pytest_highway.matching.matchers import matches
+from pytest_highway.matching.repatterning import updated_pattern
 
 TASKS = """
 ask: {function: app.ask, args: [1, x], kwargs: {deep: {a: 1}}, result_key: answer}

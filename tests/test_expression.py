@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_highway.expression import (
+from pytest_highway.expressions.expression import (
     MAX_DEPTH,
     MAX_SIZE,
     MAX_SOURCE,

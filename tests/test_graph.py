@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_highway.graph import Graph
+from pytest_highway.planning.graph import Graph
 
 Edges = Sequence[tuple[int, int]]
 

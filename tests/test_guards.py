@@ -12,19 +12,19 @@ from hypothesis import given, note, reject, settings
 from hypothesis import strategies as st
 
 from pytest_highway.clock import DEFAULT_START, VirtualClock
-from pytest_highway.compiler import compile_plan
-from pytest_highway.document import parse
-from pytest_highway.engine import RunSettings, execute
+from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.errors import SourceError
 from pytest_highway.events import BranchesSelected, ConditionEvaluated, TaskStarted
-from pytest_highway.executors import InlineRunner
-from pytest_highway.graph import Graph
-from pytest_highway.guards import Choice, Guards
-from pytest_highway.models import Workflow
-from pytest_highway.plan import Plan, Scope
-from pytest_highway.relations import Hinge, Order, always_one
+from pytest_highway.planning.compiler import compile_plan
+from pytest_highway.planning.graph import Graph
+from pytest_highway.planning.guards import Choice, Guards
+from pytest_highway.planning.plan import Plan, Scope
+from pytest_highway.planning.relations import Hinge, Order, always_one
+from pytest_highway.reading.document import parse
+from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.validation import validate_model
+from pytest_highway.runners.executors import InlineRunner
 from pytest_highway.tools import discover
-from pytest_highway.validation import validate_model
 
 REGISTRY = discover()
 RULES = (

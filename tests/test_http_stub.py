@@ -11,15 +11,15 @@ import httpx
 import pytest
 from tool_host import RecordingHost
 
-from pytest_highway import http_stub
-from pytest_highway.errors import HighwayError
-from pytest_highway.http_stub import (
+from pytest_highway.cases import http_stub
+from pytest_highway.cases.http_stub import (
     HttpAnswer,
     HttpRequest,
     answering,
     key_matches,
     request_key,
 )
+from pytest_highway.errors import HighwayError
 from pytest_highway.tools import discover
 
 URL = "https://api.test/todos/1"

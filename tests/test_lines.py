@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_highway.alignment import assign
-from pytest_highway.lines import (
+from pytest_highway.matching.alignment import assign
+from pytest_highway.matching.lines import (
     LineDifference,
     Mode,
     compare_lines,

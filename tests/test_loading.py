@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from case_host import REGISTRY, headlines, load, outcome, text_of
 
-from pytest_highway import nesting
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.loading import is_test_file, load_file
-from pytest_highway.plan import Plan
+from pytest_highway.planning import nesting
+from pytest_highway.planning.plan import Plan
 
 FLOW = "name: flow\nvariables: {v: 1}\ntasks:\n  ask: {function: app.ask}\n"
 TESTS = "flow.workflow-test.yaml"

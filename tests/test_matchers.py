@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_highway.matchers import (
+from pytest_highway.matching.matchers import (
     MATCHERS,
     MISSING,
     Matcher,

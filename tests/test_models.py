@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from engine_host import FILE, compiled, faults_in, headlines
 
-from pytest_highway.document import parse
-from pytest_highway.models import (
+from pytest_highway.reading.document import parse
+from pytest_highway.reading.models import (
     OPERATORS,
     TRIGGER_RULES,
     Foreach,
@@ -18,7 +18,7 @@ from pytest_highway.models import (
     Wait,
     Workflow,
 )
-from pytest_highway.validation import validate_model
+from pytest_highway.reading.validation import validate_model
 
 TASK_KEYS = (
     "'task_id', 'operator_type', 'description', 'dependencies', 'after', 'trigger_rule', "

@@ -20,7 +20,7 @@ from pytest_highway.events import (
     decode_log,
     encode_log,
 )
-from pytest_highway.plan import Plan, Scope
+from pytest_highway.planning.plan import Plan, Scope
 from pytest_highway.transcript import LEVELS, transcript
 from pytest_highway.views import RunResult
 

@@ -9,8 +9,8 @@ from flows import faults, run, tabled, verdict
 from nested_flows import plan_of
 
 from pytest_highway.clock import VirtualClock
-from pytest_highway.engine import RunSettings, execute
-from pytest_highway.executors import InlineRunner
+from pytest_highway.engine.run import RunSettings, execute
+from pytest_highway.runners.executors import InlineRunner
 from pytest_highway.views import RunResult
 
 HOLDS = tabled("while.txt")

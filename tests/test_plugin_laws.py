@@ -71,12 +71,22 @@ def test_no_module_imports_the_insides_of_pytest(module: str) -> None:
 @pytest.mark.parametrize(
     ("library", "allowed"),
     [
-        ("pytest", ["hookspecs", "items", "marks", "plugin", "registries", "updating"]),
-        ("pluggy", ["registries"]),
+        (
+            "pytest",
+            [
+                "plugin.hookspecs",
+                "plugin.items",
+                "plugin.marks",
+                "plugin",
+                "plugin.registries",
+                "plugin.updating",
+            ],
+        ),
+        ("pluggy", ["plugin.registries"]),
         ("time", ["clock", "toolbox.process"]),
-        ("httpx", ["exceptions", "http_stub", "stubs", "toolbox.fetch"]),
-        ("respx", ["http_stub"]),
-        ("yaml", ["document", "yaml_nodes"]),
+        ("httpx", ["exceptions", "cases.http_stub", "cases.stubs", "toolbox.fetch"]),
+        ("respx", ["cases.http_stub"]),
+        ("yaml", ["reading.document", "editing.nodes"]),
         ("random", []),
         ("logging", []),
     ],
@@ -87,46 +97,80 @@ def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]
 
 # --- floors --------------------------------------------------------------------------------------
 
-# From the ground up; each row is a floor with its rooms.
+# From the ground up; each row is a floor with its rooms: `package: modules`, or modules beside it.
 FLOORS = [
-    ["errors serialization events", "clock", "graph", "json_body", "collector", "background"],
     [
-        "sourcetext scalars places anchors yaml_syntax document",
-        "values operations filters tokens closures parser expression template",
-        "forms alignment equality lines patterns matchers repatterning",
+        "errors serialization events",
+        "clock",
+        "planning: graph",
+        "toolbox: json_body",
+        "reading: collector",
+        "runners: background",
     ],
-    ["validation models", "tool_context tools exceptions state raised"],
     [
-        "limits outputs",
-        """toolbox toolbox.command toolbox.events toolbox.fetch toolbox.log toolbox.memory
-        toolbox.process toolbox.shell""",
-        "http_stub",
+        "reading: sourcetext scalars places anchors yaml_syntax document",
+        "expressions: values operations filters tokens closures parser expression template",
+        "matching: forms alignment equality lines patterns matchers repatterning",
     ],
-    ["plan claims fields linking lock_checks compiler", "remote"],
     [
-        "relations guards reads result_reads conflicts lints checks",
-        "frame effects rules judging precedence",
-        "case_models origins rendering declared scripts cases case_checks",
+        "reading: validation models",
+        "tool_context tools exceptions",
     ],
-    ["nesting", "operators loops", "executors real_runner", "transcript views"],
-    ["loading", "engine agenda calls endings mailbox performing sections settings stops", "stubs"],
-    ["simulation", "expectations", "yaml_text yaml_nodes yaml_source yaml_changes yaml_edit"],
-    ["failures", "golden rewriting"],
-    ["hookspecs", "marks", "registries", "updating"],
-    ["items"],
+    ["engine: state", "runners: raised"],
+    [
+        "engine: limits outputs",
+        "toolbox: command events fetch log memory process shell",
+        "cases: http_stub",
+    ],
+    [
+        "toolbox",
+        "planning: plan claims fields linking lock_checks compiler",
+        "runners: remote",
+    ],
+    [
+        "planning: relations guards reads result_reads conflicts lints checks",
+        "engine: frame effects rules judging precedence",
+        "cases: models origins rendering declared scripts declarations checks",
+    ],
+    [
+        "planning: nesting",
+        "engine: operators loops",
+        "runners: executors real_runner",
+        "transcript views",
+    ],
+    [
+        "loading",
+        "engine: run agenda calls endings mailbox performing sections settings stops",
+        "cases: stubs",
+    ],
+    ["cases: simulation", "cases: expectations", "editing: text nodes source changes edit"],
+    ["plugin: failures", "plugin: golden rewriting"],
+    ["plugin: hookspecs", "plugin: marks", "plugin: registries", "plugin: updating"],
+    ["plugin: items"],
     ["plugin"],
 ]
-PLACES = {
-    module: (floor, room)
-    for floor, rooms in enumerate(FLOORS)
-    for room in rooms
-    for module in room.split()
-}
+
+
+def rooms() -> Iterator[tuple[str, tuple[int, str]]]:
+    """Every placed module with its floor and room."""
+    for floor, row in enumerate(FLOORS):
+        for room in row:
+            package, colon, modules = room.rpartition(": ")
+            yield from (
+                (f"{package}{colon and '.'}{module}", (floor, room)) for module in modules.split()
+            )
+
+
+PLACES = dict(rooms())
+# The heads of packages that hold nothing but a sentence on what is inside.
+HEADS = [
+    module for module, path in MODULES.items() if path.stem == "__init__" and not used_by(module)
+]
 
 
 def test_every_module_has_a_room() -> None:
     """A new module is placed in the table above, on the lowest floor that holds what it uses."""
-    assert sorted(PLACES) == sorted(module for module in MODULES if module)
+    assert sorted(PLACES) == sorted(module for module in MODULES if module not in HEADS)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module in PLACES])
@@ -135,12 +179,12 @@ def test_a_module_imports_from_its_room_and_from_floors_below(module: str) -> No
 
     0: diagnostics, codecs, events, the clock: plain values. 1: texts: YAML with positions, the
     expression language, comparing. 2: shapes of workflows; tools and what they are handed. 3: what
-    holds calls back; built-in tools; HTTP stubs. 4: the plan and how it is made; calls in other
-    processes. 5: static checks; the contract between operators and engine; cases. 6: workflows
-    that run others; the operators; runners of calls; what is derived from a log. 7: a file as a
-    whole; the engine; the stub book. 8: a case's run; its expectations; editing YAML. 9: failure
-    texts; what an update would write. 10: pytest's side, one subject a room. 11: items. 12: the
-    entry point, which everything heavy is kept out of.
+    a run remembers. 4: what holds calls back; built-in tools; HTTP stubs. 5: the plan and how it is
+    made; calls in other processes. 6: static checks; the contract between operators and engine;
+    cases. 7: workflows that run others; the operators; runners of calls; what is derived from a
+    log. 8: a file as a whole; the engine; the stub book. 9: a case's run; its expectations; editing
+    YAML. 10: failure texts; what an update would write. 11: pytest's side, one subject a room.
+    12: items. 13: the entry point, which everything heavy is kept out of.
     """
     floor, room = PLACES[module]
     used = [each for each in used_by(module) if each in PLACES]
@@ -177,7 +221,7 @@ def test_a_run_without_workflows_loads_two_modules_of_ours_and_no_library(
     without = loaded(pytester, "-p", "no:highway")
     more = [name for name in loaded(pytester) if name not in without]
     foreign = [name for name in more if name.split(".")[0] not in sys.stdlib_module_names]
-    assert foreign == [NAME, f"{NAME}.hookspecs", f"{NAME}.plugin"]
+    assert foreign == [NAME, f"{NAME}.plugin", f"{NAME}.plugin.hookspecs"]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from projects import BARE, BROKEN, FLOW, WITH_TOOLS, Write, outcomes
 
 from pytest_highway.errors import Diagnostic
-from pytest_highway.plan import Plan
+from pytest_highway.planning.plan import Plan
 
 SHIP = """\
 from pytest_highway.tools import tool
@@ -164,7 +164,7 @@ def _doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
         diagnostic = plan.document.diagnostic
         return [diagnostic(loc, "is it meant so", key=True, severity="warning") for _ in names]
 
-    monkeypatch.setattr("pytest_highway.nesting.check_plan", found)
+    monkeypatch.setattr("pytest_highway.planning.nesting.check_plan", found)
 
 
 DOUBTFUL = FLOW.replace("say:", "doubtful:")

@@ -18,11 +18,11 @@ import pytest
 import real_tools
 from real_calls import content_of, gone, is_alive
 
-from pytest_highway import calls
+from pytest_highway.cases.simulation import run_case
+from pytest_highway.engine import calls
+from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import HighwayError
 from pytest_highway.loading import load_file
-from pytest_highway.sections import FileLocks
-from pytest_highway.simulation import run_case
 from pytest_highway.toolbox import process
 from pytest_highway.tools import discover
 
@@ -654,7 +654,7 @@ SCRIPT = """
     import sys
     from pathlib import Path
     from pytest_highway.loading import load_file
-    from pytest_highway.simulation import run_case
+    from pytest_highway.cases.simulation import run_case
     from pytest_highway.tools import discover
 
 

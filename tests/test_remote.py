@@ -10,11 +10,11 @@ import pytest
 import real_tools
 from real_calls import LooseCall, content_of, gone, is_alive
 
-from pytest_highway import remote
-from pytest_highway.background import DaemonThreads
 from pytest_highway.errors import HighwayError
-from pytest_highway.raised import presentable
-from pytest_highway.remote import (
+from pytest_highway.runners import remote
+from pytest_highway.runners.background import DaemonThreads
+from pytest_highway.runners.raised import presentable
+from pytest_highway.runners.remote import (
     ChildProcesses,
     Parcel,
     Reply,

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle, airflow
 
-from pytest_highway.frame import Answer
-from pytest_highway.models import TRIGGER_RULES
+from pytest_highway.engine.frame import Answer
+from pytest_highway.reading.models import TRIGGER_RULES
 from pytest_highway.views import RunResult
 
 

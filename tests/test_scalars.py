@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_highway.scalars import STARTS, brief, construct, resolve
+from pytest_highway.reading.scalars import STARTS, brief, construct, resolve
 
 
 @pytest.mark.parametrize(

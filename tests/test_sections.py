@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nested_flows import Latencies, plan_of
 
 from pytest_highway.clock import VirtualClock
-from pytest_highway.engine import RunSettings, execute
+from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.errors import HighwayError
 from pytest_highway.views import RunResult
 

@@ -11,14 +11,14 @@ import pytest
 import tool_host
 from case_host import REGISTRY, Picky, QuotaExceeded, load, messages, run, text_of
 
+from pytest_highway.cases.http_stub import HttpRequest
+from pytest_highway.cases.scripts import Scripts
+from pytest_highway.cases.simulation import _clock
+from pytest_highway.cases.stubs import StubBook, Unstubbed
 from pytest_highway.clock import SystemClock
-from pytest_highway.document import parse
 from pytest_highway.errors import HighwayError
 from pytest_highway.exceptions import find_exception, make_exception
-from pytest_highway.http_stub import HttpRequest
-from pytest_highway.scripts import Scripts
-from pytest_highway.simulation import _clock
-from pytest_highway.stubs import StubBook, Unstubbed
+from pytest_highway.reading.document import parse
 from pytest_highway.tool_context import CommandFailed
 from pytest_highway.tools import Registry, tool
 

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_highway.expression import MAX_SIZE, MAX_SOURCE, ExpressionError, MissingValue, Reference
-from pytest_highway.template import compile_data, compile_template, copy_data
+from pytest_highway.expressions.expression import (
+    MAX_SIZE,
+    MAX_SOURCE,
+    ExpressionError,
+    MissingValue,
+    Reference,
+)
+from pytest_highway.expressions.template import compile_data, compile_template, copy_data
 
 
 class Colour(enum.StrEnum):

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from tool_host import RecordingHost
 
-from pytest_highway.json_body import ABSENT, parse_body
 from pytest_highway.toolbox import fetch, process
+from pytest_highway.toolbox.json_body import ABSENT, parse_body
 from pytest_highway.tools import CommandFailed, ToolError, discover
 
 

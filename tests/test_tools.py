@@ -525,7 +525,7 @@ def test_discover_stops_when_an_entry_point_takes_a_built_in_name(
 def test_importing_and_discovering_loads_no_third_party_package():
     """httpx, respx, pydantic and yaml come when they are needed."""
     code = (
-        "import sys, pytest_highway.http_stub, pytest_highway.tools as t;"
+        "import sys, pytest_highway.cases.http_stub, pytest_highway.tools as t;"
         "t.discover(entry_points=False);"
         "print([n for n in ('httpx', 'respx', 'pydantic', 'yaml', 'pytest') if n in sys.modules])"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from engine_host import failing, plan_of, run_plan, run_tasks
 
+from pytest_highway.engine.frame import Answer
 from pytest_highway.events import (
     AttemptEnded,
     ConditionEvaluated,
@@ -20,7 +21,6 @@ from pytest_highway.events import (
     TaskStarted,
     ToolCalled,
 )
-from pytest_highway.frame import Answer
 from pytest_highway.transcript import LEVELS, Level, transcript
 
 FAULT = Fault("ValueError", "no\n way", "a")

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_highway import yaml_nodes
-from pytest_highway.document import parse
+from pytest_highway.editing import nodes as yaml_nodes
+from pytest_highway.editing.edit import Edit, EditRefused, edited, rendered, replace_file
+from pytest_highway.editing.source import Change
 from pytest_highway.errors import SourceError
-from pytest_highway.scalars import resolve
-from pytest_highway.yaml_edit import Edit, EditRefused, edited, rendered, replace_file
-from pytest_highway.yaml_source import Change
+from pytest_highway.reading.document import parse
+from pytest_highway.reading.scalars import resolve
 
 TEXT = "a\n  b\n"  # as a literal: two lines, the second further in
 
@@ -619,7 +619,7 @@ def test_refusal_of_all_where_one_is_refused():
 def test_refusal_of_edits_that_only_fail_together(monkeypatch):
     """Where each edit alone would do, the refusal names all and has all blocks."""
     monkeypatch.setattr(
-        "pytest_highway.yaml_edit._Plan.is_kept", lambda plan, *_: len(plan._changes) < 2
+        "pytest_highway.editing.edit._Plan.is_kept", lambda plan, *_: len(plan._changes) < 2
     )
     refused = refusal("k: 1\nl: 2\n", {("k",): 3, ("l",): 4})
     assert refused.reason == (
@@ -640,7 +640,7 @@ def test_a_wrong_change_is_never_returned(monkeypatch):
         "k: [\n": "the file could not be read afterwards",
     }
     for text, why in wrong.items():
-        monkeypatch.setattr("pytest_highway.yaml_edit._Plan.text", lambda _, text=text: text)
+        monkeypatch.setattr("pytest_highway.editing.edit._Plan.text", lambda _, text=text: text)
         assert why in refusal(kept, {("k",): 2}).reason
 
 
@@ -648,7 +648,7 @@ def test_changes_of_the_same_characters_are_refused(monkeypatch):
     """Changes that meet are refused, even where each alone would do."""
     meeting = {1: Change(0, 5, "k: 3\n", 1), 3: Change(4, 9, "\nl: 4", 1)}
     monkeypatch.setattr(
-        "pytest_highway.yaml_edit.replaced", lambda source, site, value: meeting[site.order]
+        "pytest_highway.editing.edit.replaced", lambda source, site, value: meeting[site.order]
     )
     assert "of the same characters" in refusal("k: 1\nl: 2", {("k",): 3, ("l",): 4}).reason
 

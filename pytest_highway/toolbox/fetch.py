@@ -23,7 +23,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pytest_highway.json_body import ABSENT, parse_body
+from pytest_highway.toolbox.json_body import ABSENT, parse_body
 from pytest_highway.tools import Effects, ToolContext, ToolError, text_of, tool
 
 if TYPE_CHECKING:

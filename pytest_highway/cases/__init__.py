@@ -1,0 +1,1 @@
+"""Test cases: declared, checked, run in a simulated world, held against expectations."""

@@ -1,0 +1,160 @@
+"""What a workflow's text declares: its tasks by path, its results, variables, environment.
+
+Read off the text and not off a plan, so that a case is checked in full although the tasks have
+faults of their own. A task inside a loop has a path for each iteration; here they are one, with
+`*` for the iteration:
+
+    task    fan.left/task    each[*]/task    poll#*/task    each[*]/fan.left/task
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pytest_highway.planning.plan import Node, Plan
+
+__all__ = ["Declared", "Operator"]
+
+ITERATION = re.compile(r"\[.*?\]/|#\d+/")
+LOOPS = {"foreach": "[*]/", "while": "#*/"}
+Entries = Mapping[str, object]
+
+
+class Operator(NamedTuple):
+    """One declared operator: its kind, the tool it calls, and the branches of a parallel."""
+
+    kind: str
+    tool: str = ""
+    branches: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Declared:
+    """The names that a workflow declares; `names` leads from a bare id to all its operators.
+
+    `plan`, where there is one, knows the tasks of the files that the workflow runs as well.
+    """
+
+    tasks: dict[str, Operator] = field(default_factory=dict)
+    names: dict[str, list[Operator]] = field(default_factory=dict)
+    results: list[str] = field(default_factory=list)
+    variables: list[str] = field(default_factory=list)
+    env: list[str] = field(default_factory=list)
+    plan: Plan | None = None
+
+    @classmethod
+    def by(cls, data: object) -> Declared | None:
+        """What a workflow's plain data declares; None when it has no tasks at all."""
+        tasks = data.get("tasks") if isinstance(data, Mapping) else None
+        if not isinstance(data, Mapping) or not isinstance(tasks, Mapping):
+            return None
+        declared = cls(variables=_keys(data.get("variables")), env=_keys(data.get("env")))
+        walker = _Walker(declared, tasks)
+        for name, each in tasks.items():
+            if name not in walker.in_bodies:
+                walker.add(name, each, "", inside_foreach=False)
+        return declared
+
+    def find(self, path: str) -> Operator | None:
+        """The operator of a path; iterations may have any number or key."""
+        found = self.tasks.get(path) or self.tasks.get(ITERATION.sub(_starred, path))
+        if found is None and self.plan is not None:
+            node = self.plan.find(path)
+            found = None if node is None else _operator(node)
+        return found
+
+    def named(self, name: str) -> list[Operator]:
+        """The operators that a bare id or a path means."""
+        found = self.find(name)
+        if found is not None or self.plan is None:
+            return [found] if found is not None else self.names.get(name, [])
+        return [_operator(node) for node in self.plan.named(name)]
+
+    def known(self) -> list[str]:
+        """Paths and bare ids, for messages."""
+        inside = [] if self.plan is None else [node.id for node in self.plan.walk()]
+        return [*dict.fromkeys([*self.tasks, *self.names, *inside])]
+
+
+def _operator(node: Node) -> Operator:
+    tool = "" if node.tool is None else node.tool.name
+    return Operator(node.kind, tool, tuple(node.branches))
+
+
+def _starred(match: re.Match[str]) -> str:
+    return LOOPS["foreach"] if match[0].startswith("[") else LOOPS["while"]
+
+
+def _keys(value: object) -> list[str]:
+    return list(value) if isinstance(value, Mapping) else []
+
+
+class _Walker:
+    """One walk through tasks and bodies; whatever has a wrong shape is passed over."""
+
+    def __init__(self, declared: Declared, tasks: Entries) -> None:
+        self.declared = declared
+        self.tasks = tasks
+        self.open: list[str] = []  # listed by id, from the outside in: a loop may list itself
+        self.in_bodies = {
+            name for each in tasks.values() for name in _listed(each, tasks, set(), in_body=False)
+        }
+
+    def add(self, name: str, each: object, prefix: str, *, inside_foreach: bool) -> None:
+        """Take down an operator and what is inside it."""
+        operator = each if isinstance(each, Mapping) else {}
+        kind = str(operator.get("operator_type", "task"))
+        branches = _mapping(operator.get("branches"))
+        found = Operator(kind, str(operator.get("function", "")), tuple(branches))
+        path = prefix + name
+        if path in self.declared.tasks:
+            return
+        self.declared.tasks[path] = found
+        self.declared.names.setdefault(name, []).append(found)
+        key = operator.get("result_key")
+        if isinstance(key, str) and not inside_foreach:
+            self.declared.results.append(key)
+        for branch, entries in branches.items():
+            self._list(entries, f"{path}.{branch}/", prefix, inside_foreach=inside_foreach)
+        if kind in LOOPS:
+            body = path + LOOPS[kind]
+            inside = inside_foreach or kind == "foreach"
+            self._list(operator.get("loop_body"), body, body, inside_foreach=inside)
+
+    def _list(self, entries: object, inline: str, by_id: str, *, inside_foreach: bool) -> None:
+        """The operators of a body or a branch: inline ones, and those listed by id."""
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str):
+                self.add(str(entry["task_id"]), entry, inline, inside_foreach=inside_foreach)
+            elif isinstance(entry, str) and entry in self.tasks and entry not in self.open:
+                self.open.append(entry)
+                self.add(entry, self.tasks[entry], by_id, inside_foreach=inside_foreach)
+                self.open.pop()
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(each: object, tasks: Entries, seen: set[str], *, in_body: bool) -> Iterator[str]:
+    """The tasks of the top level that the loops inside an operator have in their bodies."""
+    operator = _mapping(each)
+    lists = list(_mapping(operator.get("branches")).values())
+    is_loop = operator.get("operator_type") in LOOPS
+    if is_loop:
+        lists.append(operator.get("loop_body"))
+    in_body = in_body or is_loop
+    for entries in lists:
+        for entry in entries if isinstance(entries, list) else ():
+            name = entry if isinstance(entry, str) else _mapping(entry).get("task_id")
+            is_new = in_body and isinstance(name, str) and name in tasks and name not in seen
+            if is_new:
+                seen.add(str(name))
+                yield str(name)
+            if isinstance(entry, Mapping):
+                yield from _listed(entry, tasks, seen, in_body=in_body)
+            elif is_new:
+                yield from _listed(tasks[str(name)], tasks, seen, in_body=in_body)

@@ -1,0 +1,381 @@
+"""Scripts: what a case's stubs answer, compiled once and used by every run of the case.
+
+    stubs, http --compile_scripts--> Scripts      a script for each name, a rule for each entry
+
+All that can be wrong with an entry is found here: which words go together, which exception is
+meant, whether its patterns and templates make sense. What remains for a run is to count and to
+fill in templates (`params.`, `fixtures.`, `call.`); the state of a run is kept by `stubs`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, TypeVar, cast
+
+from pytest_highway.cases.declarations import Case
+from pytest_highway.cases.declared import Declared
+from pytest_highway.cases.http_stub import request_key
+from pytest_highway.cases.models import HttpEntry, HttpReply, StubEntry, check_word
+from pytest_highway.errors import Diagnostic, HighwayError, listed
+from pytest_highway.exceptions import find_exception, make_exception
+from pytest_highway.expressions.template import Faults, Value, compile_data
+from pytest_highway.expressions.values import ATOMS
+from pytest_highway.matching.matchers import MATCHERS, faults
+from pytest_highway.matching.patterns import word_of
+from pytest_highway.planning.plan import Loc
+from pytest_highway.tool_context import LogLevel, parse_usage
+from pytest_highway.toolbox.json_body import ABSENT
+from pytest_highway.tools import Registry
+
+__all__ = [
+    "PROCESS_TOOLS",
+    "HttpRule",
+    "Raising",
+    "Rule",
+    "Script",
+    "Scripts",
+    "StubRule",
+    "compile_scripts",
+    "is_path",
+    "pattern_findings",
+]
+
+# Stubs of these stand at the process boundary.
+PROCESS_TOOLS: Final = ("tools.shell.run", "tools.command.run")
+# What the value of such a tool consists of, and of which type each part is.
+FINISHED: Final = {"exit_code": int, "stdout": str, "stderr": str}
+
+# Each stub says exactly one of these; stdout and stderr go with `exit`.
+ANSWER_WORDS: Final = ("return", "raise", "call", "exit")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+# The fields of the models whose names in the file are others.
+WRITTEN: Final = {"answer": "return", "error": "raise", "json_body": "json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Raising:
+    """An exception to raise, and its text."""
+
+    kind: type[Exception]
+    text: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of a script.
+
+    `times` says how often it answers, None without end; `after` is its latency in seconds.
+    """
+
+    loc: Loc
+    times: int | None
+    after: float
+    error: Raising | None
+
+
+@dataclass(frozen=True, slots=True)
+class StubRule(Rule):
+    """An entry that answers calls; `args` and `kwargs` are patterns, or `ABSENT`."""
+
+    value: Value
+    is_real: bool = False
+    args: object = ABSENT
+    kwargs: object = ABSENT
+    log: tuple[tuple[LogLevel, Value], ...] = ()
+    usage: tuple[Decimal, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRule(Rule):
+    """An entry that answers requests; `when` is a pattern for each part that it looks at."""
+
+    status: int = 200
+    json: Value | None = None
+    text: Value | None = None
+    headers: tuple[tuple[str, Value], ...] = ()
+    when: Mapping[str, object] = field(default_factory=dict)
+
+
+AnyRule = TypeVar("AnyRule", bound=Rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The rules for one name; `may_stay_unused` holds for what comes from `test_defaults`."""
+
+    name: str
+    loc: Loc
+    rules: Sequence[Rule]
+    may_stay_unused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """All scripts of a case: of tasks by id or path, of tools by name, of HTTP by normal key."""
+
+    tasks: Mapping[str, Script]
+    tools: Mapping[str, Script]
+    http: Mapping[tuple[str, str], Script]
+
+
+def is_path(name: str) -> bool:
+    """Whether a stub's name is a task's (an id or a path) and not a tool's."""
+    return "." not in name or any(sign in name for sign in "/[#")
+
+
+def compile_scripts(
+    case: Case, registry: Registry, declared: Declared
+) -> tuple[Scripts, list[Diagnostic]]:
+    """The scripts of a case, and what is wrong with them."""
+    compiler = _Compiler(case, registry)
+    stubs = {
+        name: compiler.script(name, entries, process=_is_process(name, declared))
+        for name, entries in case.model.stubs.items()
+    }
+    http = compiler.http_scripts(case.model.http)
+    tasks = {name: each for name, each in stubs.items() if is_path(name)}
+    tools = {name: each for name, each in stubs.items() if name not in tasks}
+    return Scripts(tasks, tools, http), compiler.found
+
+
+def _is_process(name: str, declared: Declared) -> bool:
+    """Whether a stub stands at the boundary of a process."""
+    return name in PROCESS_TOOLS or any(each.tool in PROCESS_TOOLS for each in declared.named(name))
+
+
+class _Compiler:
+    """One walk through the stubs of a case; `found` grows as it goes."""
+
+    def __init__(self, case: Case, registry: Registry) -> None:
+        self.case = case
+        self.registry = registry
+        self.found: list[Diagnostic] = []
+
+    def fault(self, loc: Loc, message: str, *, key: bool = False) -> None:
+        self.found.append(self.case.origin.fault(loc, message, key=key))
+
+    def _waits(self, name: str) -> bool:
+        """Whether a name is not known before its fixture is."""
+        return self.case.pending and "{{" in name
+
+    def script(self, name: str, entries: Sequence[StubEntry], *, process: bool) -> Script:
+        rules = [
+            self._stub_rule(entry, loc, endless=endless, process=process)
+            for entry, loc, endless in self._placed(("stubs", name), entries)
+        ]
+        loc: Loc = ("stubs", name)
+        return Script(name, loc, rules, self.case.origin.from_defaults(loc))
+
+    def http_scripts(
+        self, http: Mapping[str, Sequence[HttpEntry]]
+    ) -> dict[tuple[str, str], Script]:
+        scripts: dict[tuple[str, str], Script] = {}
+        for name, entries in http.items():
+            loc: Loc = ("http", name)
+            rules = [
+                self._http_rule(entry, place, endless=endless)
+                for entry, place, endless in self._placed(loc, entries)
+            ]
+            if self._waits(name):
+                continue
+            try:
+                key = request_key(name)
+            except ValueError as error:
+                self.fault(loc, str(error), key=True)
+                continue
+            if key in scripts:
+                message = f"{name!r} means the same requests as {scripts[key].name!r}; join them"
+                self.fault(loc, message, key=True)
+            scripts[key] = Script(name, loc, rules, self.case.origin.from_defaults(loc))
+        return scripts
+
+    def _placed(self, loc: Loc, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Loc, bool]]:
+        """Each entry with its place, and whether it answers without end unless it says `times`."""
+        word, name = loc
+        is_list = isinstance(
+            cast("Mapping[str, object]", self.case.data[str(word)])[str(name)], list
+        )
+        for number, entry in enumerate(entries):
+            yield entry, (*loc, number) if is_list else loc, not is_list
+
+    # --- entries ---------------------------------------------------------------------------------
+
+    def _stub_rule(self, entry: StubEntry, loc: Loc, *, endless: bool, process: bool) -> StubRule:
+        given = {WRITTEN.get(each, each) for each in entry.model_fields_set}
+        self._check_words(given, loc, process=process)
+        answer, place = entry.answer, (*loc, "return")
+        if "exit" in given:
+            answer = {"exit_code": entry.exit, "stdout": entry.stdout, "stderr": entry.stderr}
+            place = loc
+        elif process:
+            self._check_finished(answer, place)
+        when = entry.when
+        patterns: dict[str, object] = {}
+        for word, kind in (("args", list), ("kwargs", dict)):
+            if when is not None and word in when.model_fields_set:
+                patterns[word] = getattr(when, word)
+                self.found += _argument_faults(
+                    self.case, patterns[word], (*loc, "when", word), kind
+                )
+        usage = entry.usage
+        return StubRule(
+            loc,
+            None if endless and "times" not in given else entry.times,
+            entry.after,
+            self._raising(entry.error, loc),
+            self._value(answer, place),
+            entry.call == "real",
+            patterns.get("args", ABSENT),
+            patterns.get("kwargs", ABSENT),
+            tuple(self._logs(entry.log, loc)),
+            None if usage is None else parse_usage(usage.cost or 0, usage.tokens),
+        )
+
+    def _check_words(self, given: set[str], loc: Loc, *, process: bool) -> None:
+        answers = [word for word in ANSWER_WORDS if word in given]
+        streams = [word for word in ("stdout", "stderr") if word in given]
+        for word in streams:
+            if "exit" not in given:
+                self.fault((*loc, word), f"{word!r} goes with 'exit'", key=True)
+        if len(answers) > 1 or not (answers or streams):
+            said = f"says {listed(answers)}" if answers else "says none of them"
+            allowed = ", ".join(ANSWER_WORDS)
+            self.fault(loc, f"a stub says exactly one of {allowed}; this one {said}", key=True)
+        if "exit" in given and not process:
+            tools = " and ".join(PROCESS_TOOLS)
+            self.fault((*loc, "exit"), f"'exit' is for processes: {tools}", key=True)
+
+    def _check_finished(self, answer: object, loc: Loc) -> None:
+        """A mapping with `exit_code` is a finished process, and nothing else stands in it."""
+        if not isinstance(answer, Mapping) or "exit_code" not in answer:
+            return
+        for key, value in answer.items():
+            kind = FINISHED.get(key)
+            if kind is None:
+                message = f"{key!r} is no part of a finished process; it has {listed([*FINISHED])}"
+                self.fault((*loc, key), message, key=True)
+            elif "{{" not in str(value) and type(value) is not kind:
+                wanted = "a whole number" if kind is int else "text"
+                self.fault((*loc, key), f"{key!r} is {wanted}, got {value!r}")
+
+    def _http_rule(self, entry: HttpEntry, loc: Loc, *, endless: bool) -> HttpRule:
+        if (entry.answer is None) == (entry.error is None):
+            said = "says none of them" if entry.answer is None else "says both"
+            self.fault(
+                loc, f"an answer says exactly one of return, raise; this one {said}", key=True
+            )
+        reply = entry.answer or HttpReply.model_validate({})
+        place = (*loc, "return")
+        self._check_json(reply.json_body, (*place, "json"))
+        return HttpRule(
+            loc,
+            None if endless and "times" not in entry.model_fields_set else entry.times,
+            entry.after,
+            self._raising(entry.error, loc),
+            reply.status,
+            None if reply.json_body is ABSENT else self._value(reply.json_body, (*place, "json")),
+            None if reply.text is None else self._value(reply.text, (*place, "text")),
+            tuple(
+                (name, self._value(each, (*place, "headers", name)))
+                for name, each in reply.headers.items()
+            ),
+            self._http_patterns(entry, loc),
+        )
+
+    def _http_patterns(self, entry: HttpEntry, loc: Loc) -> dict[str, object]:
+        """What a request must be like; of its headers, whose names have no case, only some."""
+        patterns: dict[str, object] = {}
+        for field_name in ("json_body", "text", "headers") if entry.when is not None else ():
+            assert entry.when is not None
+            if field_name not in entry.when.model_fields_set:
+                continue
+            word, pattern = WRITTEN.get(field_name, field_name), getattr(entry.when, field_name)
+            self._pattern(pattern, (*loc, "when", word))
+            if word == "headers" and word_of(pattern) is None:
+                pattern = {"$partial": {name.lower(): each for name, each in pattern.items()}}
+            patterns[word] = pattern
+        return patterns
+
+    def _check_json(self, body: object, loc: Loc) -> None:
+        if body is not ABSENT:
+            try:
+                json.dumps(body, allow_nan=False)
+            except ValueError:
+                # Not the error's own text: it differs from one Python to the next.
+                self.fault(loc, "JSON has no infinity and no NaN, so no server could answer this")
+
+    # --- parts of entries ------------------------------------------------------------------------
+
+    def _raising(self, spec: Mapping[str, str] | None, loc: Loc) -> Raising | None:
+        for name, text in (spec or {}).items():
+            place: Loc = (*loc, "raise", name)
+            kind: type[Exception] = HighwayError
+            try:
+                if not self._waits(name):
+                    kind = find_exception(name, self.registry)
+                    make_exception(kind, "text")
+            except HighwayError as error:
+                # Written as a text alone, its place is that of the value.
+                is_text = isinstance(self._written((*loc, "raise")), str)
+                self.fault(place[:-1] if is_text else place, str(error), key=not is_text)
+            return Raising(kind, self._value(text, place))
+        return None
+
+    def _written(self, loc: Loc) -> object:
+        found: object = self.case.data
+        for step in loc:
+            members = dict(enumerate(found)) if isinstance(found, list) else found
+            assert isinstance(members, Mapping)  # `loc` is a path of the data itself
+            found = members[step]
+        return found
+
+    def _logs(
+        self, entries: Iterable[Mapping[str, str]], loc: Loc
+    ) -> Iterator[tuple[LogLevel, Value]]:
+        for number, entry in enumerate(entries):
+            is_list = isinstance(self._written((*loc, "log")), list)
+            place: Loc = (*loc, "log", number) if is_list else (*loc, "log")
+            for level, text in entry.items():
+                try:
+                    check_word(LOG_LEVELS, level)
+                except ValueError as error:
+                    self.fault((*place, level), str(error), key=True)
+                yield cast("LogLevel", level), self._value(text, (*place, level))
+
+    def _value(self, data: object, loc: Loc) -> Value:
+        wrong: Faults = []
+        value = compile_data(data, wrong)
+        for inside, error in wrong:
+            # A template in a key has been rendered or found fault with, or waits for a fixture.
+            if "{{" not in str(inside[-1:]):
+                self.fault((*loc, *inside), error.message)
+        return value
+
+    def _pattern(self, pattern: object, loc: Loc) -> None:
+        self.found += pattern_findings(self.case, pattern, loc)
+
+
+Entry = TypeVar("Entry", StubEntry, HttpEntry)
+
+
+def pattern_findings(case: Case, pattern: object, loc: Loc) -> list[Diagnostic]:
+    """What is wrong with a pattern at `loc`: a word at its key, an operand at itself."""
+    if type(pattern) in ATOMS:
+        return []
+    return [
+        case.origin.fault((*loc, *inside), message, key="cannot take" not in message)
+        for inside, message in faults(pattern, rendered=not case.pending)
+    ]
+
+
+def _argument_faults(case: Case, pattern: object, loc: Loc, kind: type) -> list[Diagnostic]:
+    """What is wrong with a pattern over arguments: a list or a mapping of them, or a matcher."""
+    found = pattern_findings(case, pattern, loc)
+    is_use = isinstance(pattern, Mapping) and word_of(pattern) in MATCHERS
+    if not isinstance(pattern, kind) and not is_use and "{{" not in str(pattern):
+        wanted = "a list of arguments" if kind is list else "a mapping of arguments"
+        found.append(case.origin.fault(loc, f"expected {wanted}, or a matcher"))
+    return found

@@ -1,0 +1,367 @@
+"""Frames: one entry into a scope, one running operator, and one call of a tool.
+
+    ScopeRun         how far each node of a scope is; a loop makes one for each iteration
+    ExecutionFrame   one running operator: its generator and what it waits for
+    Call             one attempt on its way to a tool, and the host of the tool's context
+
+What operators and engine say to each other stands in `effects`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, cast
+
+from pytest_highway.clock import Clock, instant
+from pytest_highway.engine.effects import (
+    Answer,
+    Attempt,
+    Enter,
+    EnterFile,
+    IterationEnd,
+    Outcome,
+    Steps,
+    Unretryable,
+)
+from pytest_highway.engine.limits import Budget
+from pytest_highway.engine.state import Actor, Layered, RunMemory, TaskMemory, TaskStates
+from pytest_highway.events import (
+    Event,
+    EventEmitted,
+    Fault,
+    Logged,
+    MemoryWritten,
+    TaskEnded,
+    UsageAdded,
+)
+from pytest_highway.planning.plan import Node, Scope
+from pytest_highway.reading.models import Workflow
+from pytest_highway.serialization import to_plain
+from pytest_highway.tool_context import LogLevel, Memory
+from pytest_highway.tools import Tool
+
+# Runners and stub books take calls and give answers; they need nothing else of `effects`.
+__all__ = [
+    "Answer",
+    "Call",
+    "ExecutionFrame",
+    "Problem",
+    "RunServices",
+    "ScopeRun",
+    "Unretryable",
+]
+
+
+class Problem(NamedTuple):
+    """An edge that is not live: `kind` is dead, failed or cancelled, `source` where it starts.
+
+    `killers` are the nodes that decided against a dead edge; see `rules`.
+    """
+
+    source: int
+    kind: str
+    killers: tuple[int, ...] = ()
+
+
+class RunServices:
+    """What lives as long as a run and is shared by all of its calls.
+
+    `env` is what the world puts over the environments that files declare; `cache` holds results by
+    key, each with the moment until which it holds; `breached` tells that a limit was passed, so
+    that nothing is retried any more.
+    """
+
+    __slots__ = ("breached", "cache", "clock", "env", "log", "memory", "now", "resources")
+
+    def __init__(
+        self, log: list[Event], memory: RunMemory, env: Mapping[str, str], clock: Clock
+    ) -> None:
+        self.log = log
+        self.env = env
+        self.breached = False
+        self.cache: dict[str, tuple[float, object]] = {}
+        self.memory = memory
+        self.resources: MutableMapping[str, object] = {}
+        self.clock = clock
+        self.now = clock.now
+
+    def environment(self, workflow: Workflow) -> dict[str, str]:
+        """The environment that a file's templates and tools see: only what it declares."""
+        return {name: self.env.get(name, value) for name, value in workflow.env.items()}
+
+
+class ScopeRun:
+    """One entry into a scope: how far each of its nodes is.
+
+    `waiting[n]` counts the upstreams of node n that have not ended; `problems[n]` lists its edges
+    that are not live; `ends[n]` is its end, or None; `chosen[c]` is the node that condition c took;
+    `selected[p]` are the members that parallel p started, `ran[p]` their branches and `open[p]` how
+    many of all its members have not ended; `replaced` holds the failed nodes that a fallback stands
+    in for. `key` orders runs by their place; `parent` is the frame of the loop or the nested
+    workflow and `number` that of the iteration; `budget` is there where a file has limits.
+    """
+
+    __slots__ = (
+        "budget",
+        "chosen",
+        "ends",
+        "frames",
+        "key",
+        "left",
+        "number",
+        "open",
+        "own_results",
+        "parent",
+        "prefix",
+        "problems",
+        "ran",
+        "replaced",
+        "roots",
+        "scope",
+        "selected",
+        "states",
+        "waiting",
+    )
+
+    def __init__(
+        self, scope: Scope, roots: Mapping[str, object], around: TaskStates | None = None
+    ) -> None:
+        self.scope = scope
+        self.prefix = ""
+        self.key: tuple[int, ...] = ()
+        self.parent: ExecutionFrame | None = None
+        self.number = 0
+        self.budget: Budget | None = None
+        self.waiting = list(scope.waits)
+        self.problems: dict[int, list[Problem]] = {}
+        self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
+        self.chosen: dict[int, int | None] = {}
+        self.selected: dict[int, tuple[int, ...]] = {}
+        self.ran: dict[int, list[str]] = {}
+        self.open: dict[int, int] = {}
+        self.frames: dict[int, ExecutionFrame] = {}
+        self.replaced: set[int] = set()
+        self.left = len(scope.nodes)
+        self.own_results: MutableMapping[str, object] = {}
+        self.states = states = TaskStates(scope.index, self.ends, self.ran, around)
+        self.roots = {"results": self.own_results, **roots, "tasks": states, "prev": states}
+
+    @classmethod
+    def of_iteration(cls, frame: ExecutionFrame, enter: Enter) -> ScopeRun:
+        """One iteration of a loop's body.
+
+        The results of a `while` are those of its surroundings; a `foreach` sees them behind its
+        own.
+        """
+        outer, node = frame.run, frame.node
+        assert node.body is not None
+        run = cls(node.body, {**outer.roots, **enter.roots}, outer.states)
+        run._place(frame, enter.part, enter.number)
+        if enter.shares_results:
+            run.own_results = outer.own_results
+            run.states.before = outer.states.kept
+        else:
+            run.roots["results"] = Layered(run.own_results, outer.results)
+        return run
+
+    @classmethod
+    def of_file(cls, frame: ExecutionFrame, enter: EnterFile) -> ScopeRun:
+        """The scope of a nested workflow, which sees nothing of its surroundings."""
+        nested = frame.node.nested
+        assert nested is not None
+        run = cls(nested.scope, enter.roots)
+        run._place(frame, "", 0)
+        return run
+
+    def _place(self, frame: ExecutionFrame, part: str, number: int) -> None:
+        self.prefix = f"{frame.path}{part}/"
+        self.key = (*frame.run.key, frame.node.index, number)
+        self.parent = frame
+        self.number = number
+
+    @property
+    def results(self) -> Mapping[str, object]:
+        """Results by key, as templates see them."""
+        found = self.roots["results"]
+        assert isinstance(found, Mapping)
+        return found
+
+    def path(self, node: Node) -> str:
+        """The path of a node in this run."""
+        return self.prefix + node.id
+
+    def actor(self, node: Node) -> Actor:
+        """The node as a user of memory."""
+        return Actor(self.prefix + node.id, self, node.index, node.result_is_read)
+
+    def value_of(self, node: Node) -> TaskEnded | None:
+        """The success that gave a node its result: its own, or that of what stands in for it."""
+        end = self.ends[node.index]
+        while node.index in self.replaced:
+            assert node.fallback is not None
+            node = self.scope.nodes[node.fallback]
+            end = self.ends[node.index]
+        return end if end is not None and end.status == "success" else None
+
+
+class ExecutionFrame:
+    """One running operator.
+
+    `pending` is what it waits for, if anything: a late answer to something else is dropped.
+    `children` are its open iterations by number, `done` the ends it has not joined yet, `failed`
+    their faults; `stopped` is how it ends, once its iterations have, when it was stopped; `locks`
+    names the locks that it holds.
+    """
+
+    __slots__ = (
+        "attempts",
+        "children",
+        "done",
+        "failed",
+        "locks",
+        "node",
+        "path",
+        "pending",
+        "run",
+        "services",
+        "steps",
+        "stopped",
+    )
+
+    def __init__(
+        self,
+        run: ScopeRun,
+        node: Node,
+        steps: Callable[[ExecutionFrame], Steps],
+        services: RunServices,
+    ) -> None:
+        self.run = run
+        self.services = services
+        self.node = node
+        self.path = run.prefix + node.id
+        self.attempts = 0
+        self.pending: object = None
+        self.locks: list[str] = []
+        self.children: dict[int, ScopeRun] = {}
+        self.done: deque[IterationEnd] = deque()
+        self.failed: dict[int, Fault] = {}
+        self.stopped: Outcome | None = None
+        self.steps = steps(self)
+
+    @property
+    def roots(self) -> dict[str, object]:
+        """What expressions of this node may read."""
+        return self.run.roots
+
+    def unordered_roots(self) -> dict[str, object]:
+        """The same for a wait, which may read memory that a task beside it writes."""
+        self.services.memory.actor = None
+        return self.run.roots
+
+    def instant(self) -> datetime:
+        """The run's date and time."""
+        return instant(self.services.clock, self.services.now())
+
+
+class Call:
+    """One attempt on its way to a tool: what is called, and the host of the tool's context.
+
+    What the tool logs and uses is kept here and enters the run's log when the call has ended, by
+    the engine's own hand: no thread of a tool reaches the log. `abandoned` is set by a runner that
+    was told to stop the call.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "args",
+        "attempt",
+        "deadline",
+        "feedback",
+        "frame",
+        "kwargs",
+        "latency",
+        "own_env",
+        "records",
+        "services",
+        "tool",
+    )
+
+    def __init__(
+        self, frame: ExecutionFrame, tool: Tool, attempt: Attempt, services: RunServices
+    ) -> None:
+        self.frame = frame
+        self.tool = tool
+        self.attempt = attempt.number
+        self.args = attempt.args
+        self.kwargs = attempt.kwargs
+        self.own_env = attempt.env
+        self.feedback = attempt.feedback
+        self.services = services
+        self.records: list[Event] = []
+        self.abandoned = False
+        self.latency = 0.0  # virtual seconds that stubbed HTTP answers took
+        timeout = frame.node.timeout
+        self.deadline = None if timeout is None else services.now() + timeout
+
+    @property
+    def path(self) -> str:
+        """The path of the calling task."""
+        return self.frame.path
+
+    @property
+    def memory(self) -> Memory:
+        """The run's memory, used in the name of this task."""
+        actor = self.frame.run.actor(self.frame.node)
+        return TaskMemory(self.services.memory, actor, self._memory_written, lambda: self.cancelled)
+
+    def _memory_written(self, key: str, value: object) -> None:
+        self.records.append(MemoryWritten(self.services.now(), self.path, key, value))
+
+    @property
+    def variables(self) -> Mapping[str, object]:
+        """The variables of the task's file."""
+        return cast("Mapping[str, object]", self.frame.roots["variables"])
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of the task's file with the task's own over it."""
+        around = cast("Mapping[str, str]", self.frame.roots["env"])
+        return {**around, **self.own_env} if self.own_env else around
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """The task's own metadata."""
+        return self.frame.node.model.metadata
+
+    @property
+    def resources(self) -> MutableMapping[str, object]:
+        """What lives as long as the run."""
+        return self.services.resources
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the frame no longer waits for this call."""
+        return self.abandoned or self.frame.pending is not self
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, or None."""
+        return None if self.deadline is None else self.deadline - self.services.now()
+
+    def log(self, level: LogLevel, message: str) -> None:
+        """Keep one log line."""
+        self.records.append(
+            Logged(self.services.now(), self.frame.path, self.tool.name, level, message)
+        )
+
+    def add_usage(self, cost: Decimal, tokens: int) -> None:
+        """Keep what the attempt used."""
+        self.records.append(UsageAdded(self.services.now(), self.frame.path, str(cost), tokens))
+
+    def emit(self, name: str, data: object) -> None:
+        """Keep an event for those who wait."""
+        self.records.append(
+            EventEmitted(self.services.now(), self.frame.path, name, to_plain(data))
+        )

@@ -1,0 +1,36 @@
+"""Settings: what differs between two runs of one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_highway.engine.sections import World
+
+__all__ = ["OutsideEvent", "RunSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideEvent:
+    """An event that comes in from outside, `at` seconds after the start."""
+
+    at: float
+    name: str
+    data: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What differs between two runs of one plan.
+
+    `variables` and `env` replace declared defaults; `cancel_at` is the moment, in seconds, at which
+    the run is stopped from outside; `events` come in from outside; `locks` are held by the world at
+    first, for so many seconds; `world` holds locks that other processes respect.
+    """
+
+    variables: Mapping[str, object] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    cancel_at: float | None = None
+    events: Sequence[OutsideEvent] = ()
+    locks: Mapping[str, float] = field(default_factory=dict)
+    world: World | None = None

@@ -1,0 +1,223 @@
+"""Templates: strings with `{{…}}` in them, and nested data whose strings may be templates.
+
+* A string that is exactly one template keeps the value's type.
+* Inside text a string stands as it is, everything else as JSON; `{{ "{{" }}` writes two braces.
+* A `}}` that closes nothing is text. A value that holds braces is never rendered again.
+* Keys of mappings are not rendered, and so a key with a template in it is an error.
+
+Data is compiled once and rendered often: what holds no template is found at compile time, and a
+list or mapping is copied whole with only its changing slots filled in. Every render gives fresh
+containers all the way down, also for what was read out of the roots: the caller may change them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from pytest_highway.expressions.closures import Code, Hole, Reference, Roots, Trace, joined, placed
+from pytest_highway.expressions.parser import parse_templates
+from pytest_highway.expressions.values import (
+    ATOMS,
+    MAX_SIZE,
+    ExpressionError,
+    as_text,
+    check_size,
+    copy_data,
+)
+
+__all__ = [
+    "Faults",
+    "Loc",
+    "Template",
+    "Value",
+    "compile_data",
+    "compile_template",
+    "copy_data",
+]
+
+Loc = tuple[str | int, ...]
+Faults = list[tuple[Loc, ExpressionError]]
+Render = Callable[[Roots], object]
+
+NO_TRACE: Trace = {}  # templates record nothing, so nothing writes to it
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled string.
+
+    `source` is its text, `references` are the paths that it reads, in source order; `constant`
+    says that it holds no template at all, so that it renders as its source.
+    """
+
+    source: str
+    references: tuple[Reference, ...]
+    constant: bool
+    _render: Render = field(repr=False, compare=False)
+
+    def render(self, roots: Roots) -> object:
+        """A fresh value over `roots`; every fault is a located `ExpressionError`."""
+        return self._render(roots)
+
+
+@functools.lru_cache(maxsize=4096)
+def compile_template(text: str) -> Template:
+    """The compiled form of a string with any number of templates; raises `ExpressionError`."""
+    if "{{" not in text:
+        return Template(text, (), True, lambda roots: text)
+    references: list[Reference] = []
+    try:
+        parts = parse_templates(text, 0, len(text), references)
+    except ExpressionError as error:
+        error.locate(0, text)
+        raise
+    references.sort(key=lambda each: each.offset)
+    return Template(text, tuple(references), False, _renderer(text, _code(parts)))
+
+
+def _code(parts: Sequence[str | Hole]) -> Code:
+    holes = [part for part in parts if isinstance(part, Hole)]
+    if len(parts) == 1:
+        return holes[0].code
+    if len(holes) > 1:
+        return joined(parts)
+    before = parts[0] if isinstance(parts[0], str) else ""
+    after = parts[-1] if isinstance(parts[-1], str) else ""
+    return _around(holes[0], before, after)
+
+
+def _around(hole: Hole, before: str, after: str) -> Code:
+    """One template in text, which is the usual shape, and this twice as fast as joining parts."""
+    offset, code = hole
+    room = MAX_SIZE - len(before) - len(after)
+
+    def surround(roots: Roots, trace: Trace) -> object:
+        value = code(roots, trace)
+        text = value if type(value) is str else placed(offset, as_text, value)
+        if len(text) > room:
+            placed(offset, check_size, MAX_SIZE + 1)
+        return f"{before}{text}{after}"
+
+    return surround
+
+
+def _renderer(text: str, code: Code) -> Render:
+    def render(roots: Roots) -> object:
+        try:
+            value = code(roots, NO_TRACE)
+            return value if type(value) in ATOMS else copy_data(value)
+        except ExpressionError as error:
+            error.locate(0, text)
+            raise
+        except RecursionError:
+            raise ExpressionError("the value is nested too deeply", 0, text) from None
+
+    return render
+
+
+# Data --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Compiled data.
+
+    `constant` says that nothing in it is a template; `references` are the paths that it reads,
+    each with the place of its string within the data.
+    """
+
+    constant: bool
+    references: tuple[tuple[Loc, Reference], ...]
+    _render: Render = field(repr=False, compare=False)
+
+    def render(self, roots: Roots) -> object:
+        """Fresh data over `roots`; a fault is an `ExpressionError`, located in its own string."""
+        return self._render(roots)
+
+
+def compile_data(data: object, faults: Faults | None = None) -> Value:
+    """The compiled form of nested plain data whose strings may be templates.
+
+    Every bad string or key is added to `faults` with its place in the data, and stands for itself
+    then; without `faults`, the first one is raised.
+    """
+    compiler = _Compiler([], [])
+    render = compiler.compile(data, ())
+    if faults is not None:
+        faults.extend(compiler.faults)
+    elif compiler.faults:
+        raise compiler.faults[0][1]
+    return Value(render is None, tuple(compiler.references), render or _constant(data))
+
+
+def _constant(data: object) -> Render:
+    if type(data) in ATOMS:
+        return lambda roots: data
+    return lambda roots: copy_data(data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """One walk through data; a part without templates compiles to None."""
+
+    references: list[tuple[Loc, Reference]]
+    faults: Faults
+
+    def compile(self, data: object, loc: Loc) -> Render | None:
+        """What renders the data that stands at `loc`."""
+        if isinstance(data, str):
+            return self.string(data, loc) if "{{" in data else None
+        if isinstance(data, (list, tuple)):
+            # A list is copied and filled by the same calls as a mapping.
+            base = cast("dict[str | int, object]", [*data])
+            return self.slots(base, list(enumerate(data)), loc)
+        if isinstance(data, Mapping):
+            for key in data:
+                self.check_key(key, loc)
+            return self.slots({**data}, list(data.items()), loc)
+        return None
+
+    def string(self, text: str, loc: Loc) -> Render | None:
+        """What renders a string; a bad one is a fault, and stands for itself."""
+        try:
+            template = compile_template(text)
+        except ExpressionError as error:
+            self.faults.append((loc, error))
+            return None
+        self.references.extend((loc, each) for each in template.references)
+        return template.render
+
+    def check_key(self, key: object, loc: Loc) -> None:
+        """Refuses a template in a key, which would otherwise stay there as braces."""
+        if isinstance(key, str) and "{{" in key:
+            error = ExpressionError(
+                "a key is not rendered, so it holds no template", key.index("{{"), key
+            )
+            self.faults.append(((*loc, key), error))
+
+    def slots(
+        self,
+        base: dict[str | int, object],
+        entries: Sequence[tuple[str | int, object]],
+        loc: Loc,
+    ) -> Render | None:
+        """Renders a container: a shallow copy of `base`, with the slots that change filled in."""
+        renders = [(key, each, self.compile(each, (*loc, key))) for key, each in entries]
+        if all(render is None for _, _, render in renders):
+            return None
+        filled = tuple(
+            (key, render or _constant(each))
+            for key, each, render in renders
+            if render or type(each) not in ATOMS
+        )
+
+        def fill(roots: Roots) -> object:
+            made = base.copy()
+            for key, render in filled:
+                made[key] = render(roots)
+            return made
+
+        return fill

@@ -1,0 +1,1 @@
+"""Holding a value or a text against what a golden or a matcher expects."""

@@ -1,0 +1,1 @@
+"""From models to a compiled plan, and all that can be known about it without running."""

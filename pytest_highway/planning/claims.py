@@ -1,0 +1,103 @@
+"""Which scope a top-level task belongs to: its own, or the body of a loop that lists it.
+
+A task that a loop's body lists by its id, at whatever depth, belongs to that body and leaves the
+top level; one that a `parallel` of the top level lists stays there. An operator that is written
+inline and at the top level as well, as the highway-dsl writes bodies, counts once: the inline one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pytest_highway.planning.plan import Loc, ReportFault
+from pytest_highway.reading.models import Foreach, OperatorBase, Parallel, While, Workflow
+
+__all__ = ["Claims", "claim_bodies"]
+
+
+@dataclass(slots=True)
+class Claims:
+    """`owner` leads from a claimed task to its loop; `twins` are the tasks that do not count;
+    `is_circular` tells that something stands inside itself.
+    """
+
+    owner: dict[str, str] = field(default_factory=dict)
+    twins: set[str] = field(default_factory=set)
+    is_circular: bool = False
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a top-level task is none of the top level's own."""
+        return name in self.owner or name in self.twins
+
+
+def claim_bodies(workflow: Workflow, fault: ReportFault) -> Claims:
+    """What the bodies and branches of a workflow claim."""
+    claimer = _Claimer(workflow, fault)
+    for name, model in workflow.tasks.items():
+        claimer.claim(name, model, ("tasks", name), (), loop=None)
+    claims = claimer.claims
+    for name, model in workflow.tasks.items():
+        if model.is_internal_loop_task and name not in claims:
+            message = f"{name!r} is marked is_internal_loop_task, but no body lists it"
+            fault(("tasks", name, "is_internal_loop_task"), message, key=True)
+    return claims
+
+
+class _Claimer:
+    def __init__(self, workflow: Workflow, fault: ReportFault) -> None:
+        self.workflow = workflow
+        self.fault = fault
+        self.claims = Claims()
+
+    def claim(
+        self, name: str, model: OperatorBase, loc: Loc, around: tuple[str, ...], loop: str | None
+    ) -> None:
+        """Note what `model` lists; `around` names what it stands in, `loop` the nearest loop."""
+        inside = (*around, name)
+        if isinstance(model, Foreach | While):
+            loop = name
+        for place, entry in _entries(model):
+            at = (*loc, *place)
+            if isinstance(entry, str):
+                self._claim_id(entry, at, inside, loop)
+            elif entry.task_id is not None:
+                self._drop_twin(entry.task_id, at, inside)
+                self.claim(entry.task_id, entry, at, inside, loop)
+
+    def _claim_id(self, name: str, loc: Loc, around: tuple[str, ...], loop: str | None) -> None:
+        if name in around:
+            self.claims.is_circular = True
+            self.fault(loc, f"{name!r} stands inside itself: {' -> '.join([*around, name])}")
+            return
+        if loop is None or name not in self.workflow.tasks:
+            return
+        other = self.claims.owner.setdefault(name, loop)
+        if other != loop:
+            self.fault(loc, f"{name!r} belongs to the body of {other!r} already")
+            return
+        self.claim(name, self.workflow.tasks[name], ("tasks", name), around, loop)
+
+    def _drop_twin(self, name: str, loc: Loc, around: tuple[str, ...]) -> None:
+        twin = self.workflow.tasks.get(name)
+        if twin is None:
+            return
+        if twin.is_internal_loop_task or any(each in (twin.dependencies or []) for each in around):
+            self.claims.twins.add(name)
+            return
+        message = (
+            f"{name!r} is a task of the top level as well; they are one task only when that one "
+            f"depends on {around[-1]!r} or is marked is_internal_loop_task"
+        )
+        self.fault((*loc, "task_id"), message)
+
+
+def _entries(model: OperatorBase) -> Iterator[tuple[Loc, str | OperatorBase]]:
+    """What an operator's body or branches list, each with its place below the operator."""
+    if isinstance(model, Foreach | While):
+        for number, each in enumerate(model.loop_body):
+            yield ("loop_body", number), each
+    elif isinstance(model, Parallel):
+        for branch, entries in model.branches.items():
+            for number, each in enumerate(entries):
+                yield ("branches", branch, number), each

@@ -1,0 +1,257 @@
+"""The pytest plugin: options, and which files are ours.
+
+This module is imported by every pytest run of every project that has the plugin installed, so it
+imports nothing but pytest and what pytest has loaded already; everything else comes in with the
+first workflow file. The pattern of a file's name decides, never a look at its content:
+
+    *.workflow.yaml|yml|json, *.workflow-test.yaml|yml         everywhere
+    *.yaml|yml, *.plan.json                                    below a folder `workflows`
+    any *.yaml|yml|json                                        named on the command line
+
+Folders `golden`, `tapes` and `stubs` below a folder `workflows` are never entered. Such a folder
+is `<rootdir>/workflows`, and one of that name which the command line names or goes through.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_highway.plugin.items import WorkflowRunner
+    from pytest_highway.tools import Registry
+
+__all__: list[str] = []
+
+PATTERNS = (
+    "*.workflow.yaml",
+    "*.workflow.yml",
+    "*.workflow.json",
+    "*.workflow-test.yaml",
+    "*.workflow-test.yml",
+    "workflows/**/*.yaml",
+    "workflows/**/*.yml",
+    "workflows/**/*.plan.json",
+)
+SUFFIXES = (".yaml", ".yml", ".json")
+ROOT = "workflows"
+NEVER_ENTERED = frozenset({"golden", "tapes", "stubs"})
+
+ROOTS = pytest.StashKey[tuple[Path, ...]]()
+# All items, and those of them that are hidden, while pytest deselects.
+HIDDEN = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
+
+# The first line of what an item of ours says when it fails.
+PLACED = re.compile(r"[^\n]+?:[0-9]+:[0-9]+: ")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options `--highway-*` and ini names `highway_*`."""
+    group = parser.getgroup("highway", "workflows and their goldens")
+    for name, text in (
+        ("update", "rewrite the failing expectations and golden files of the selected cases"),
+        ("update-new", "write only the golden files that do not exist yet"),
+        ("allow-ci", "let the options that write do so although CI is set"),
+    ):
+        group.addoption(f"--highway-{name}", action="store_true", default=False, help=text)
+    parser.addini(
+        "highway_files",
+        "patterns of workflow files; one with a slash is held against the path from rootdir",
+        type="args",
+        default=list(PATTERNS),
+    )
+    parser.addini("highway_tools", "modules with tools: app.tools or app.tools:name", type="args")
+    parser.addini("highway_executor", "module:factory of an Executor that takes the real calls")
+    parser.addini("highway_strict", "make warnings about workflows errors", type="bool")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Make the hooks of `hookspecs` known."""
+    from pytest_highway.plugin import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to write goldens in CI, before anything runs."""
+    writes = [name for name in ("update", "update-new") if config.getoption(f"--highway-{name}")]
+    if writes and os.environ.get("CI") and not config.getoption("--highway-allow-ci"):
+        raise pytest.UsageError(
+            f"--highway-{writes[0]} does not write while CI is set; "
+            "run it on your machine, or add --highway-allow-ci"
+        )
+    if writes:
+        from pytest_highway.plugin.updating import Updater
+
+        config.pluginmanager.register(Updater(config), "highway-updater")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Keep collection out of the folders that hold goldens, tapes and stubs."""
+    if collection_path.name in NEVER_ENTERED and collection_path.is_dir():
+        roots = workflow_roots(config)
+        if any(root in collection_path.parents for root in roots):
+            return True
+    return None
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> WorkflowFile | None:
+    """A collector for each file that is ours by its name."""
+    if file_path.suffix.lower() not in SUFFIXES or not is_workflow(file_path, parent):
+        return None
+    file = WorkflowFile.from_parent(parent, path=file_path)
+    file.obj = ModuleType(file_path.stem)
+    return file
+
+
+class WorkflowFile(pytest.Module):
+    """One workflow or test file.
+
+    A module, because fixtures of that scope belong to one; its Python object is an empty module,
+    and nothing is imported. It stands here and not with its items, so that a fault while they are
+    imported (of pydantic, say) is an error of this file and not of the folder with all its tests.
+    """
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """An item for each case, else one for the file; `CollectError` when there are no tools."""
+        from pytest_highway.plugin.items import items_of
+
+        return items_of(self)
+
+
+def is_workflow(path: Path, parent: pytest.Collector) -> bool:
+    """Whether a file is ours, by its name and place alone."""
+    config = parent.config
+    if parent.session.isinitpath(path):
+        return True
+    patterns = config.getini("highway_files")
+    if any("/" not in each and fnmatch(path.name, each) for each in patterns):
+        return True
+    for root in workflow_roots(config):
+        if root in path.parents:
+            inside = path.relative_to(root).as_posix()
+            if not NEVER_ENTERED.isdisjoint(Path(inside).parts[:-1]):
+                return False
+            if any(_fits(f"{ROOT}/{inside}", each) for each in patterns if "/" in each):
+                return True
+    if config.rootpath in path.parents:
+        inside = path.relative_to(config.rootpath).as_posix()
+        return any(_fits(inside, each) for each in patterns if "/" in each)
+    return False
+
+
+def _fits(path: str, pattern: str) -> bool:
+    """Whether a path fits a pattern, folder by folder; `**` stands for any number of them."""
+    return _parts_fit(path.split("/"), pattern.split("/"))
+
+
+def _parts_fit(path: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(_parts_fit(path[skipped:], pattern[1:]) for skipped in range(len(path) + 1))
+    return bool(path) and fnmatch(path[0], pattern[0]) and _parts_fit(path[1:], pattern[1:])
+
+
+def workflow_roots(config: pytest.Config) -> tuple[Path, ...]:
+    """`<rootdir>/workflows`, and folders of that name which the command line names.
+
+    An argument below such a folder names it too, but not one that lies above rootdir: that a
+    project was checked out below a folder `workflows` does not make its files workflows.
+    """
+    roots = config.stash.get(ROOTS, None)
+    if roots is None:
+        found = [config.rootpath / ROOT]
+        for argument in config.args:
+            typed = config.invocation_params.dir / argument.partition("::")[0]
+            path = Path(os.path.normpath(typed))
+            above = [each for each in path.parents if config.rootpath in each.parents]
+            found += [each for each in (path, *above) if each.name == ROOT]
+        roots = config.stash[ROOTS] = tuple(dict.fromkeys(found))
+    return roots
+
+
+# --- what `-k` and `-m` never deselect -----------------------------------------------------------
+#
+# pytest's own deselection runs after that of nearly all other plugins. Just before it the checks
+# are taken out of the list, and just after it they are put back: everybody else sees them, so
+# `--lf`, `--sw`, `--deselect` and a conftest may drop or reorder them as any item.
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Hide the `check` of a file from `-k` and `-m`."""
+    if not (config.getoption("keyword") or config.getoption("markexpr")):
+        return
+    dropped = tuple(config.getoption("deselect") or ())
+    hidden = [
+        item
+        for item in items
+        if is_check(item) and not (dropped and item.nodeid.startswith(dropped))
+    ]
+    if hidden:
+        config.stash[HIDDEN] = (list(items), hidden)
+        items[:] = _without(items, hidden)
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def pytest_highway_show_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the hidden items back where they were; to the front if somebody reordered."""
+    before, hidden = config.stash.get(HIDDEN, ([], []))
+    if hidden:
+        deselected = _without(_without(before, hidden), items)
+        merged = _without(before, deselected)
+        in_order = _without(merged, hidden) == items
+        items[:] = merged if in_order else [*hidden, *items]
+
+
+def _without(items: list[pytest.Item], others: list[pytest.Item]) -> list[pytest.Item]:
+    left_out = {id(item) for item in others}
+    return [item for item in items if id(item) not in left_out]
+
+
+def is_check(item: pytest.Item) -> bool:
+    """Whether an item is the `check` of a workflow file."""
+    return getattr(item, "is_highway_check", False) is True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_from_serializable(
+    data: dict[str, object],
+) -> Generator[None, pytest.TestReport | None, pytest.TestReport | None]:
+    """Give a report from a worker of pytest-xdist the failure text that it was sent without."""
+    report = yield
+    text = getattr(report, "longrepr", None)
+    if report is None or not isinstance(text, str) or not PLACED.match(text):
+        return report
+    if report.nodeid.partition("::")[0].lower().endswith(SUFFIXES):
+        from pytest_highway.plugin.failures import FailureText
+
+        vars(report)["longrepr"] = FailureText(text)
+    return report
+
+
+@pytest.fixture
+def highway(request: pytest.FixtureRequest, highway_registry: Registry) -> WorkflowRunner:
+    """Run a workflow from a Python test: `highway("x.workflow.yaml", case="happy")`."""
+    from pytest_highway.plugin.items import WorkflowRunner
+
+    return WorkflowRunner(request.config, highway_registry)
+
+
+@pytest.fixture
+def highway_registry(request: pytest.FixtureRequest) -> Registry:
+    """The tools that workflows in the folder of the requesting test have."""
+    from pytest_highway.errors import HighwayError
+    from pytest_highway.plugin.registries import registry_for
+
+    try:
+        return registry_for(request.config, request.node.ihook)
+    except HighwayError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -1,0 +1,57 @@
+"""Golden files: where they stand and what is in them.
+
+The text of a case's golden is kept in `golden/<file name>/<case>[param].log` beside the file that
+holds the case. Nothing is written here; see `updating`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pytest_highway.cases.declarations import Case
+from pytest_highway.errors import Diagnostic, HighwayError
+
+__all__ = ["clashes", "golden_path", "read_golden"]
+
+FOLDER = "golden"
+
+
+def golden_path(file: Path, case: str) -> Path:
+    """Where the golden text of a case of `file` stands."""
+    return file.parent / FOLDER / file.name / f"{case}.log"
+
+
+def read_golden(file: Path, case: str) -> str | None:
+    """The golden text, None when there is no file; raises `HighwayError` when it is unreadable."""
+    path = golden_path(file, case)
+    shown = path.relative_to(file.parent).as_posix()
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HighwayError(f"the golden file {shown!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        message = f"the golden file {shown!r} is not UTF-8 at byte {error.start}"
+        raise HighwayError(message) from error
+    return text.removeprefix("\ufeff")
+
+
+def clashes(cases: Iterable[Case]) -> list[Diagnostic]:
+    """Golden cases whose files would have one name where case is not told apart."""
+    seen: dict[str, str] = {}
+    found = []
+    for case in cases:
+        transcript = case.model.expect.transcript
+        if transcript is None or transcript.lines != "golden":
+            continue
+        other = seen.setdefault(case.name.lower(), case.name)
+        if other != case.name:
+            message = (
+                f"{case.name!r} and {other!r} would have one golden file where case is not told "
+                "apart; rename one"
+            )
+            loc = ("params", case.param) if case.param else ()
+            found.append(case.origin.fault(loc, message, key=True))
+    return found

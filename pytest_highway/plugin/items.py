@@ -1,0 +1,317 @@
+"""Workflow files and their cases as pytest's collectors and items.
+
+    WorkflowFile (plugin) --items_of--> CaseItem, one for each case and param id
+                                        CheckItem, for a file that is broken or has no case
+
+A case is a `pytest.Function` whose function carries the case's marks and requests its fixtures, so
+that marks, fixtures, `--lf`, `-k`, xdist and reports treat it as any test. Whatever is wrong with
+a file or a case is told at its place in the file; a traceback means a fault in Python code.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from pytest_highway.cases.declarations import Case
+from pytest_highway.cases.expectations import Checked, Failure, check_expectations
+from pytest_highway.cases.simulation import CaseRun, run_case, values_of
+from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
+from pytest_highway.loading import Loaded, load_file
+from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
+from pytest_highway.plugin.golden import clashes, golden_path, read_golden
+from pytest_highway.plugin.marks import MarkReader
+from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
+from pytest_highway.serialization import to_json
+from pytest_highway.tools import Registry
+from pytest_highway.views import RunResult
+
+__all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
+
+Excinfo = pytest.ExceptionInfo[BaseException]
+
+CHECK = "check"
+
+
+def shown_path(config: pytest.Config, path: Path) -> str:
+    """A path for messages and transcripts: from rootdir where it lies below it, never absolute."""
+    if config.rootpath in path.parents:
+        return path.relative_to(config.rootpath).as_posix()
+    return path.name
+
+
+# --- collection ----------------------------------------------------------------------------------
+
+
+def items_of(file: pytest.File) -> Iterator[pytest.Item]:
+    """The items of a workflow file; raises `CollectError` when the tools cannot be loaded.
+
+    That error is raised for the first file only: it says the same of all others, which have no
+    items then.
+    """
+    try:
+        registry = registry_for(file.config, file.ihook)
+    except NoTools:
+        return
+    except (HighwayError, HighwayWarning) as error:  # a sentence that needs no traceback
+        raise file.CollectError(str(error)) from error
+    named = _named_items(file)
+    try:
+        cases = _cases(file, registry)
+    except SourceError as error:
+        # A case of a broken file that the command line names must say what is broken; pytest
+        # would say that there is no such item.
+        for name in dict.fromkeys([CHECK, *named]):
+            yield CheckItem.create(file, name, error)
+        return
+    if not cases or CHECK in named:
+        yield CheckItem.create(file, CHECK)
+    yield from cases
+
+
+def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
+    """The items of a file's cases; raises `SourceError` with all that is wrong with the file."""
+    loaded = load_file(file.path, shown_path(file.config, file.path), registry)
+    reader = MarkReader(file.config)
+    items = [
+        CaseItem.create(file, loaded, case, registry, reader.marks(case)) for case in loaded.cases
+    ]
+    strict = bool(file.config.getini("highway_strict"))
+    found = [*reader.found, *clashes(loaded.cases), *_warn(loaded.warnings, strict=strict)]
+    if found:
+        raise SourceError(found)
+    return items
+
+
+def _warn(found: Iterable[Diagnostic], *, strict: bool) -> list[Diagnostic]:
+    """Issue warnings at their places; returns those that are errors, by ini or by a filter."""
+    errors = []
+    for each in found:
+        error = replace(each, severity="error")
+        if strict:
+            errors.append(error)
+            continue
+        try:
+            warning = HighwayWarning(error.headline())
+            warnings.warn_explicit(warning, None, each.path, each.position.line)
+        except HighwayWarning:
+            errors.append(error)
+    return errors
+
+
+def _named_items(file: pytest.File) -> list[str]:
+    """The items of this file that the command line names, existing or not."""
+    config = file.config
+    names = []
+    for argument in config.args:
+        path, _, name = argument.partition("::")
+        if name and os.path.normpath(config.invocation_params.dir / path) == str(file.path):
+            names.append(name)
+    return names
+
+
+# --- items ---------------------------------------------------------------------------------------
+
+
+class WorkflowItem(pytest.Function):
+    """What both kinds of items share: a position in YAML and failures without tracebacks."""
+
+    is_highway_check = False
+    line = 1
+
+    @cached_property
+    def id(self) -> object:  # type: ignore[override]  # theirs is private
+        """The structured form of `nodeid`, in versions of pytest that have one.
+
+        They split an id that they read (what failed last, what a worker reports) into name and
+        param, but take the name of an item of ours as a whole: the two were never equal, and
+        `--lf` would not know a case with params again.
+        """
+        whole = super().id
+        return type(whole).parse(str(whole))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The place of the case in its file, and how its failure is headed.
+
+        The heading must not end like the node id: pytest would take the end for dotted names and
+        print `todo::yaml::happy`.
+        """
+        return self.path, self.line - 1, f"{shown_path(self.config, self.path)}: {self.name}"
+
+    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
+        """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
+        if isinstance(excinfo.value, CaseFailed | HighwayError):
+            return FailureText(str(excinfo.value))
+        return super().repr_failure(excinfo)
+
+
+class CheckItem(WorkflowItem):
+    """`file.yaml::check`: whether a file is valid."""
+
+    is_highway_check = True
+
+    @classmethod
+    def create(cls, parent: pytest.File, name: str, error: SourceError | None = None) -> CheckItem:
+        """The check of a file, failing with `error` if there is one."""
+
+        def check() -> None:
+            """Is the file valid?"""
+            if error is not None:
+                raise error
+
+        item = cls.from_parent(parent, name=name, callobj=check)
+        if error is not None and error.diagnostics:
+            item.line = error.diagnostics[0].position.line
+        return item
+
+
+class CaseItem(WorkflowItem):
+    """One case of a workflow."""
+
+    loaded: Loaded
+    case: Case
+    registry: Registry
+
+    @classmethod
+    def create(
+        cls,
+        parent: pytest.File,
+        loaded: Loaded,
+        case: Case,
+        registry: Registry,
+        marks: Iterable[pytest.MarkDecorator],
+    ) -> CaseItem:
+        """The item of a case."""
+
+        def run() -> None:
+            item.execute()
+
+        run.__doc__ = case.model.description or None
+        if case.model.fixtures:
+            # Not by a signature of these names: `-k` matches the attributes of a function.
+            pytest.mark.usefixtures(*case.model.fixtures)(run)
+        for mark in marks:
+            mark(run)
+        item = cls.from_parent(parent, name=case.name, callobj=run)
+        # Not as an argument: some versions of pytest would build the id from it, without the param.
+        item.originalname = case.base
+        item.loaded, item.case, item.registry = loaded, case, registry
+        item.line = case.origin.document.position(case.origin.case, key=True).line
+        return item
+
+    def setup(self) -> None:
+        """Set the fixtures up; one that does not exist is told at its place in the case."""
+        try:
+            super().setup()
+        except pytest.FixtureLookupError as error:
+            names = self.case.model.fixtures
+            if error.argname not in names:  # a fixture of the case requests it: a fault in Python
+                raise
+            finding = self.case.origin.fault(
+                ("fixtures", names.index(error.argname)), f"fixture {error.argname!r} not found"
+            )
+            # pytest's message; the lines before it show the function that requests, which is ours.
+            _, label, rest = str(error.formatrepr()).partition("available fixtures:")
+            known = "".join([label, rest.partition("\n")[0]])
+            text = f"{finding.render()}\n{known}".rstrip()
+            raise pytest.fail.Exception(text, pytrace=False) from None
+
+    def execute(self) -> None:
+        """Run the case and hold it against what it expects; raises `CaseFailed`."""
+        fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
+        case = self.case.with_fixtures(values_of(fixtures))
+        hook = self.ihook
+        hook.pytest_highway_before_case(item=self, case=case)
+        run = run_case(case, self.loaded.plan, self.registry, executor=executor_of(self.config))
+        hook.pytest_highway_after_case(item=self, case=case, result=run.result)
+        self._tell(run.result)
+
+        def golden() -> str | None:
+            return read_golden(self.path, case.name)
+
+        failures = check_expectations(Checked(case, run.result, self.registry, golden))
+        if run.faults or failures:
+            self._fail(case, run, failures)
+
+    def _tell(self, result: RunResult) -> None:
+        """What the report of any outcome carries."""
+        lines = capped(result.transcript(), self.config.get_verbosity())
+        self.add_report_section("call", "transcript", "\n".join(lines))
+        calls: dict[str, int] = {}
+        for call in result.calls:
+            calls[call.tool] = calls.get(call.tool, 0) + 1
+        self.user_properties += [
+            ("highway_branches", to_json(result.branches)),
+            ("highway_calls", to_json(calls)),
+            ("highway_duration", result.duration),
+        ]
+
+    def _fail(self, case: Case, run: CaseRun, failures: list[Failure]) -> None:
+        option = self.config.getoption
+        advice = ""
+        if option("--highway-update") or option("--highway-update-new"):
+            advice = self._update(case, run, failures)
+            if not advice:
+                return
+        how = Shown(self.config.get_verbosity(), advice or self._advice(run, failures))
+        raise CaseFailed(render_failures(case, run, failures, how))
+
+    def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
+        """Note what to write; an empty text, or why nothing will be written."""
+        if run.faults:
+            return "not updated: the stubs do not fit the run; mend them first"
+        if self.get_closest_marker("xfail") is not None:
+            return "not updated: the case is marked xfail, so it is meant to fail"
+        # Imported here: only a run that updates pays for it.
+        from pytest_highway.plugin.rewriting import edits_of
+        from pytest_highway.plugin.updating import note_edits
+
+        new_only = not self.config.getoption("--highway-update")
+        shown = shown_path(self.config, self.path)
+        return note_edits(
+            self, lambda: edits_of(self.path, shown, case, failures, new_only=new_only)
+        )
+
+    def _advice(self, run: CaseRun, failures: list[Failure]) -> str:
+        """The command that would write what came, where that may be what is wanted."""
+        if run.faults or not any(each.loc[1:2] == ("transcript",) for each in failures):
+            return ""
+        path = os.path.relpath(self.path, self.config.invocation_params.dir)
+        nodeid = shlex.quote(f"{path}::{self.name}")
+        if any(each.golden and each.difference is None for each in failures):
+            golden = golden_path(self.path, self.case.name).relative_to(self.path.parent)
+            return f"to create {golden.as_posix()}: pytest {nodeid} --highway-update-new"
+        return f"if this change is meant: pytest {nodeid} --highway-update"
+
+
+class WorkflowRunner:
+    """The fixture `highway`: runs a case of a workflow file from a Python test."""
+
+    def __init__(self, config: pytest.Config, registry: Registry) -> None:
+        self._config = config
+        self._registry = registry
+
+    def __call__(self, path: str | Path, case: str) -> RunResult:
+        """Run one case of a file, by its name; returns the result, whatever it expects.
+
+        `path` is relative to rootdir. Raises `SourceError` when the file is broken and
+        `HighwayError` when it has no such case or a stub does not fit.
+        """
+        file = self._config.rootpath / path
+        loaded = load_file(file, shown_path(self._config, file), self._registry)
+        found = next((each for each in loaded.cases if each.name == case), None)
+        if found is None:
+            known = [each.name for each in loaded.cases]
+            near = did_you_mean(case, known)
+            raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
+        run = run_case(found, loaded.plan, self._registry, executor=executor_of(self._config))
+        if run.faults:
+            raise HighwayError("\n".join(fault.message for fault in run.faults))
+        return run.result

@@ -1,0 +1,1 @@
+"""From text to a document with positions, and from there to validated models."""

@@ -1,0 +1,286 @@
+"""Real runs: each call where its tool's isolation says, and how it is stopped there.
+
+    isolation          where it runs                     a call that is stopped
+    inline             the engine's own thread           cannot be
+    thread             a daemon thread of its own        is abandoned: a thread cannot be killed
+    coroutine tools    one event loop for the run        is cancelled
+    process            a child process of its own        is killed, with all that it started
+    subprocess         a daemon thread of its own        ends its process group, told by its context
+
+An executor of the user's takes the place of threads and processes; what needs the run itself, by
+a context, or the loop stays here. A queued call of it can be cancelled, a running one goes on.
+
+Threads are daemons, one for each call: a tool that never returns can be abandoned, and does not
+keep the process alive (the threads of the standard pool are joined at exit).
+
+Ctrl-C is noted and raised by `wait`, between two steps of the engine (see `Interrupts`).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, wait
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import NamedTuple, cast
+
+from pytest_highway.engine.effects import Answer
+from pytest_highway.engine.frame import Call
+from pytest_highway.runners.background import DaemonThreads, EventLoop
+from pytest_highway.runners.executors import CURRENT_CALL, PATIENCE, Stopped, attempt, call_tool
+from pytest_highway.runners.raised import presentable
+from pytest_highway.runners.remote import (
+    ChildProcesses,
+    Reply,
+    call_remotely,
+    parcel_of,
+    received_error,
+)
+from pytest_highway.serialization import to_plain
+from pytest_highway.tool_context import ToolError
+
+__all__ = ["Interrupts", "RealRunner"]
+
+
+class Place(NamedTuple):
+    """Where calls run, and how one is stopped.
+
+    `stop` tells whether the call will end by that; `stopped` is what became of one that did,
+    `left` of one that did not.
+    """
+
+    submit: Callable[[Call], Future[object]]
+    stop: Callable[[Future[object]], bool]
+    stopped: str
+    left: str
+
+
+class RealRunner:
+    """Calls tools where their isolation says; `custom` replaces threads and processes.
+
+    `custom` may be any `concurrent.futures.Executor`; it is not shut down here. `interrupts` is
+    to be entered around the run.
+    """
+
+    def __init__(self, custom: Executor | None = None) -> None:
+        self._done: SimpleQueue[tuple[Call, Answer] | None] = SimpleQueue()
+        self._running: dict[Call, tuple[Future[object], Place]] = {}
+        self._threads = threads = DaemonThreads()
+        self._loop = loop = EventLoop()
+        self._custom = custom
+        processes = ChildProcesses(threads)
+        self.interrupts = Interrupts(lambda: self._done.put(None))
+        self._places = {
+            "thread": Place(
+                self._in_thread,
+                lambda future: False,
+                stopped="",
+                left="its thread was abandoned and may still be running",
+            ),
+            "subprocess": Place(
+                self._in_thread,
+                lambda future: True,  # its context tells it
+                stopped="its processes were ended",
+                left="its processes may still be running",
+            ),
+            "process": Place(
+                lambda call: processes.submit(parcel_of(call)),
+                processes.stop,
+                stopped="its process was killed",
+                left="its process may still be running",
+            ),
+            "coroutine": Place(
+                lambda call: loop.submit(lambda: answered(call)),
+                loop.stop,
+                stopped="its coroutine was cancelled",
+                left="its coroutine did not stop and may still be running",
+            ),
+            "executor": Place(
+                self._on_executor,
+                Future.cancel,
+                stopped="",
+                left="its executor may still be running it",
+            ),
+        }
+
+    def start(self, call: Call) -> Answer | None:
+        """Submit the call; tools of isolation `inline` are called at once."""
+        tool = call.tool
+        if tool.isolation == "inline" and not tool.is_coroutine:
+            return self._at_once(call)
+        place = self._places[self._place_name(call)]
+        try:
+            future = place.submit(call)
+        except Exception as error:  # whatever an executor raises, the task fails and not the run
+            return Answer(error=presentable(error))
+        self._running[call] = future, place
+        future.add_done_callback(
+            lambda future: self._done.put((call, settled(call, future, place)))
+        )
+        return None
+
+    def _place_name(self, call: Call) -> str:
+        tool, has_executor = call.tool, self._custom is not None
+        if tool.isolation == "process":
+            return "executor" if has_executor else "process"
+        if tool.is_coroutine:
+            return "coroutine"
+        if tool.isolation == "thread" and has_executor and tool.context_parameter is None:
+            return "executor"
+        return tool.isolation
+
+    def _at_once(self, call: Call) -> Answer | None:
+        try:
+            with self.interrupts.raising():
+                return attempt(call)
+        except KeyboardInterrupt:
+            # Not from here: the engine is in the middle of a step. No answer will come.
+            self.interrupts.note()
+            return None
+
+    def _in_thread(self, call: Call) -> Future[object]:
+        return self._threads.submit(attempt, call)
+
+    def _on_executor(self, call: Call) -> Future[object]:
+        assert self._custom is not None
+        return cast("Future[object]", self._custom.submit(call_remotely, parcel_of(call)))
+
+    def wait(self, seconds: float | None) -> list[tuple[Call, Answer]]:
+        """The answers that are there, after the first one has come or the time is over.
+
+        KeyboardInterrupt when a Ctrl-C was noted; no answer is lost by it.
+        """
+        longest = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
+        try:
+            first = self._done.get(timeout=longest)
+        except Empty:
+            return []
+        if first is None:
+            self.interrupts.take()
+            raise KeyboardInterrupt
+        found = [first, *self._drained()]
+        for call, _ in found:
+            self._running.pop(call, None)
+        return found
+
+    def _drained(self) -> Iterator[tuple[Call, Answer]]:
+        while not self._done.empty():
+            each = self._done.get_nowait()
+            if each is None:
+                self._done.put(None)  # It is for the next `wait`.
+                return
+            yield each
+
+    def abandon(self, call: Call) -> str | None:
+        """Stop what can be stopped; a thread goes on, and is told by its context."""
+        again, call.abandoned = call.abandoned, True
+        future, place = self._running.get(call, (None, None))
+        if future is None or place is None or (future.done() and not again):
+            return ""
+        if not again and place.stop(future):
+            return None
+        del self._running[call]
+        return place.left
+
+    def close(self) -> None:
+        """Stop whatever still runs; waits until it has ended, but no longer than PATIENCE."""
+        for call in list(self._running):
+            if not call.abandoned:
+                self.abandon(call)
+        wait([future for future, _ in self._running.values()], PATIENCE)
+        self._loop.close()
+
+
+class Interrupts:
+    """Ctrl-C during a real run: noted, and raised when the engine waits.
+
+    Python raises KeyboardInterrupt between any two instructions, so it could strike the engine
+    half way through a step, and the log would no longer tell what happened. While this is entered
+    the first Ctrl-C only rings; a second one that comes before the first was taken is raised at
+    once, as is one inside an inline tool. Only Python's own handler is replaced, and only in the
+    main thread, where alone it can be.
+    """
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._noted = False
+        self._is_raising = False
+        self._is_installed = False
+
+    def __enter__(self) -> None:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._handle)
+            self._is_installed = True
+
+    def __exit__(self, *raised: object) -> None:
+        if self._is_installed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._is_installed = False
+        if self._noted and raised[0] is None:
+            raise KeyboardInterrupt  # It came after the last wait.
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._is_raising or self._noted:
+            raise KeyboardInterrupt
+        self.note()
+
+    def note(self) -> None:
+        """Note a Ctrl-C."""
+        self._noted = True
+        self._ring()
+
+    def take(self) -> None:
+        """The noted one is being raised."""
+        self._noted = False
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Inside, Ctrl-C is raised at once."""
+        self._is_raising = True
+        try:
+            yield
+        finally:
+            self._is_raising = False
+
+
+def settled(call: Call, future: Future[object], place: Place) -> Answer:
+    """A finished future as an answer; what a remote tool logged goes to the call.
+
+    Never raises: it runs in a callback, and an answer that does not come would be waited for.
+    """
+    # What a thread's tool raised may be a SystemExit: it ends the task, and not the run.
+    error = CancelledError() if future.cancelled() else future.exception()
+    if isinstance(error, CancelledError):
+        answer = Answer(error=ToolError("the call was cancelled where it ran"))
+    elif error is not None:
+        answer = Answer(error=presentable(error))
+    else:
+        value = future.result()
+        answer = _unpacked(call, value) if isinstance(value, Reply) else cast("Answer", value)
+    is_late = call.deadline is not None and call.services.now() >= call.deadline
+    if call.abandoned or is_late:
+        return Answer(error=Stopped(place.stopped))
+    return answer._replace(after=call.latency)  # of stubbed HTTP
+
+
+def _unpacked(call: Call, reply: Reply) -> Answer:
+    for level, text in reply.log:
+        call.log(level, text)
+    for cost, tokens in reply.usage:
+        call.add_usage(cost, tokens)
+    for name, data in reply.emitted:
+        call.emit(name, data)
+    return Answer(reply.value, received_error(reply))
+
+
+async def answered(call: Call) -> Answer:
+    """Call a coroutine tool on the loop that runs this."""
+    CURRENT_CALL.set(call)  # A task has a context of its own: nothing is to be reset.
+    try:
+        return Answer(to_plain(await cast("Awaitable[object]", call_tool(call))))
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # two of these would end the loop
+        return Answer(error=presentable(error))
