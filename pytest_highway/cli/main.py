@@ -1,0 +1,68 @@
+"""The entry point of the `highway` command.
+
+    exit codes    0 success · 1 failed · 2 bad input · 130 interrupted
+
+A subcommand stands in a module of its own, which is imported when it is called or when help asks
+for its one line: `highway --version` must not wait for what `highway run` needs. A row of
+`COMMANDS` is all that makes a command known.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import cast
+
+import click
+
+from pytest_highway.errors import HighwayError
+
+__all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "main"]
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+# Where each subcommand stands: `module:function`, below this package.
+COMMANDS: dict[str, str] = {}
+
+
+class Commands(click.Group):
+    """The subcommands of the table, in its order."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them, imported now; nothing for a name that is none."""
+        home = COMMANDS.get(cmd_name)
+        if home is None:
+            return None
+        module, _, name = home.partition(":")
+        return cast("click.Command", getattr(import_module(f"{__package__}.{module}"), name))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("pytest-highway"), prog_name="highway")
+def commands() -> None:
+    """Run, check, draw and look up workflows."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code.
+
+    What a command raises as HighwayError is the user's to mend: it is printed as it stands, without
+    a traceback.
+    """
+    try:
+        code = commands.main(arguments, prog_name="highway", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except HighwayError as error:
+        click.echo(str(error), err=True)
+        code = BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
