@@ -88,6 +88,8 @@ def test_no_module_imports_the_insides_of_pytest(module: str) -> None:
         ("httpx", ["exceptions", "cases.http_stub", "cases.stubs", "toolbox.fetch"]),
         ("respx", ["cases.http_stub"]),
         ("yaml", ["reading.document", "editing.nodes"]),
+        ("sqlite3", ["storage.sqlite"]),
+        ("redis", ["storage.redis_server"]),
         ("random", []),
         ("logging", []),
     ],
@@ -112,6 +114,7 @@ FLOORS = [
         "reading: sourcetext scalars places anchors yaml_syntax document",
         "expressions: values operations filters tokens closures parser expression template",
         "matching: forms alignment equality lines patterns matchers repatterning",
+        "storage: records storage sqlite files redis_server opening recorder archive rows",
     ],
     [
         "reading: validation models",
@@ -180,14 +183,14 @@ def test_a_module_imports_from_its_room_and_from_floors_below(module: str) -> No
     """What each floor is, from the ground up.
 
     0: diagnostics, codecs, events, the clock: plain values. 1: texts: YAML with positions, the
-    expression language, comparing. 2: shapes of workflows; tools and what they are handed. 3: what
-    a run remembers. 4: what holds calls back; built-in tools; HTTP stubs. 5: the plan and how it is
-    made; calls in other processes. 6: static checks; the contract between operators and engine;
-    cases. 7: workflows that run others; the operators; runners of calls; what is derived from a
-    log. 8: a file as a whole; the engine; the stub book. 9: a case's run; its expectations; editing
-    YAML. 10: failure texts; what an update would write. 11: pytest's side, one subject a room.
-    12: items. 13: the entry point, which everything heavy is kept out of.
-    14: the command.
+    expression language, comparing; records of runs. 2: shapes of workflows; tools and what they
+    are handed. 3: what a run remembers. 4: what holds calls back; built-in tools; HTTP stubs.
+    5: the plan and how it is made; calls in other processes. 6: static checks; the contract
+    between operators and engine; cases. 7: workflows that run others; the operators; runners of
+    calls; what is derived from a log. 8: a file as a whole; the engine; the stub book. 9: a
+    case's run; its expectations; editing YAML. 10: failure texts; what an update would write.
+    11: pytest's side, one subject a room. 12: items. 13: the entry point, which everything
+    heavy is kept out of. 14: the command.
     """
     floor, room = PLACES[module]
     used = [each for each in used_by(module) if each in PLACES]

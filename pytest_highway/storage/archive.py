@@ -1,0 +1,119 @@
+"""Runs as one text, and out of it: export, backup, restore; and forgetting old ones.
+
+    {"highway": "runs", "version": 1}
+    {"run": {…record…}, "events": 2}
+    ["RunStarted", …]
+    ["TaskStarted", …]
+    {"run": …
+
+One line of JSON each. The same text is an export of some runs and a backup of all, whatever the
+backend, and is restored into any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import cast
+
+from pytest_highway.events import LogFormatError, decode_log
+from pytest_highway.serialization import from_json, to_json
+from pytest_highway.storage.records import RunRecord, StorageError, record_of
+from pytest_highway.storage.storage import Storage
+
+__all__ = ["export", "outdated", "restore"]
+
+HEAD = {"highway": "runs", "version": 1}
+
+
+def export(storage: Storage, records: Iterable[RunRecord]) -> Iterator[str]:
+    """The lines of an archive of these runs."""
+    yield to_json(HEAD)
+    for record in records:
+        lines = storage.lines(record.id)
+        yield f'{{"run": {record.to_line()}, "events": {len(lines)}}}'
+        yield from lines
+
+
+def restore(storage: Storage, text: str) -> list[RunRecord]:
+    """Add the runs of an archive that a storage does not have; returns those that it added.
+
+    The whole text is read first: StorageError, and nothing added, when a line of it is wrong, or
+    when a run is there already with other events or another end.
+    """
+    found = list(_runs(text))
+    news = [(record, lines) for record, lines in found if not _is_kept(storage, record, lines)]
+    for record, lines in news:
+        storage.add(record)
+        storage.append(record.id, 0, lines)
+    return [record for record, _ in news]
+
+
+def _is_kept(storage: Storage, record: RunRecord, lines: list[str]) -> bool:
+    known = storage.find(record.id)
+    if known is None:
+        return False
+    if known != record or storage.lines(record.id) != lines:
+        raise StorageError(
+            f"{storage.name} has a run {record.id!r} that differs from the archive's; "
+            "nothing was restored"
+        )
+    return True
+
+
+def _runs(text: str) -> Iterator[tuple[RunRecord, list[str]]]:
+    lines = text.removesuffix("\n").split("\n")
+    if not text or _parsed(lines[0]) != HEAD:
+        raise StorageError(f"line 1 of the archive is not {to_json(HEAD)}; nothing was restored")
+    place = 1
+    while place < len(lines):
+        head = _parsed(lines[place])
+        try:
+            if not isinstance(head, dict):
+                raise ValueError("it begins no run")
+            record = record_of(to_json(head.get("run")))
+            count = cast("int", head["events"])
+            events = lines[place + 1 : place + 1 + count]
+            if len(events) < count:
+                raise ValueError(f"{count} events should follow, {len(events)} do")
+            decode_log("".join(f"{each}\n" for each in events))
+        except (ValueError, KeyError, TypeError, LogFormatError) as error:
+            message = f"line {place + 1} of the archive: {error}; nothing was restored"
+            raise StorageError(message) from None
+        yield record, events
+        place += 1 + count
+
+
+def _parsed(line: str) -> object:
+    try:
+        return from_json(line)
+    except ValueError:
+        return None
+
+
+def outdated(
+    records: Iterable[RunRecord],
+    now: datetime,
+    *,
+    keep: int | None = None,
+    older_than: float | None = None,
+) -> list[RunRecord]:
+    """Which of these runs (the newest first) may be forgotten.
+
+    Those beyond the `keep` newest and those that ended more than `older_than` seconds ago; a run
+    that has not ended is never among them.
+    """
+    over = [each for each in records if each.is_over]
+    limit = None if older_than is None else now - timedelta(seconds=older_than)
+    return [
+        each
+        for place, each in enumerate(over)
+        if (keep is not None and place >= keep) or (limit is not None and _ended(each, now) < limit)
+    ]
+
+
+def _ended(record: RunRecord, now: datetime) -> datetime:
+    try:
+        return datetime.fromisoformat(record.ended or record.created)
+    except ValueError:
+        return now  # of a damaged record nobody knows how old it is

@@ -1,0 +1,68 @@
+"""From an address to a storage.
+
+sqlite:PATH or PATH        one SQLite file
+files:FOLDER               JSON-lines files
+redis://HOST:PORT/DB       a Redis server; rediss:// and unix:// as well
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from pytest_highway.storage.records import StorageError
+from pytest_highway.storage.storage import Storage
+
+__all__ = ["DEFAULT_ADDRESS", "open_storage"]
+
+DEFAULT_ADDRESS = "sqlite:.highway/history.sqlite"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class Make(Protocol):
+    """What makes a storage from an address or a path."""
+
+    def __call__(self, place: object) -> Storage: ...
+
+
+def open_storage(address: str = DEFAULT_ADDRESS, folder: Path = Path()) -> Storage:
+    """The storage at an address; paths are relative to `folder`.
+
+    A file or folder is made when it is missing. StorageError when that cannot be, when the file is
+    none of ours, or the server does not answer.
+    """
+    if address.startswith(REDIS_SCHEMES):
+        return _backend("redis_server", "RedisStorage")(address)
+    scheme, colon, rest = address.partition(":")
+    if colon and scheme not in ("sqlite", "files"):
+        raise StorageError(
+            f"{address!r} is no address of a storage; it is sqlite:PATH, files:FOLDER "
+            "or redis://HOST:PORT/DB"
+        )
+    path = folder / (rest if colon else address)
+    _prepare(path.parent)
+    if scheme == "files" and colon:
+        return _backend("files", "FileStorage")(path)
+    return _backend("sqlite", "SqliteStorage")(path)
+
+
+def _backend(module: str, name: str) -> Make:
+    """A backend, imported now: two of them bring a library that the others do without."""
+    try:
+        return cast("Make", getattr(import_module(f"{__package__}.{module}"), name))
+    except ModuleNotFoundError as error:
+        raise StorageError(
+            f"this storage needs {error.name!r}; install pytest-highway[{error.name}]"
+        ) from None
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder; a `.highway` of ours is kept out of the user's repository."""
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_new and folder.name == ".highway":
+            (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {str(folder)!r}: {error}") from None
