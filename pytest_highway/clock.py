@@ -59,11 +59,14 @@ class VirtualClock:
 
 
 class SystemClock:
-    """The clock of the machine; monotonic, whatever happens to the wall clock meanwhile."""
+    """The clock of the machine; monotonic, whatever happens to the wall clock meanwhile.
 
-    def __init__(self) -> None:
-        self.started = datetime.now(UTC)
-        self._origin = time.monotonic()
+    `elapsed` seconds of its run have passed already, in the run that this one takes up.
+    """
+
+    def __init__(self, elapsed: float = 0.0) -> None:
+        self.started = datetime.now(UTC) - timedelta(seconds=elapsed)
+        self._origin = time.monotonic() - elapsed
 
     def now(self) -> float:
         """Seconds since the run started."""

@@ -127,12 +127,13 @@ class Logged(NamedTuple):
 
 
 class MemoryWritten(NamedTuple):
-    """A key of the run's memory got a value."""
+    """A key of the run's memory got a value; `amount` is what was added, if it was an addition."""
 
     at: float
     path: str
     key: str
     value: object
+    amount: float | None = None
 
 
 class UsageAdded(NamedTuple):

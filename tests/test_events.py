@@ -46,6 +46,7 @@ LOG: list[Event] = [
     HttpRequested(0.0, "a", "GET https://x.test/"),
     Logged(0.5, "a", "app.call", "info", "one\ntwo\u2029three\x85"),
     MemoryWritten(0.5, "a", "k", [1.5]),
+    MemoryWritten(0.5, "a", "n", 3, 2),
     UsageAdded(0.5, "a", "0.10", 3),
     EventEmitted(0.5, "a", "done", {"n": 1}),
     AttemptEnded(1.0, "a", 1, FAULT, timed_out=False, called=True),

@@ -28,6 +28,7 @@ from pytest_highway.engine.limits import (
 )
 from pytest_highway.events import (
     AttemptEnded,
+    Event,
     EventEmitted,
     Fault,
     LimitBreached,
@@ -225,7 +226,7 @@ class Calls:
                 continue
             self._services.log.append(record)
             if type(record) is UsageAdded:
-                self._use(call, record)
+                self._use(call.frame, record)
         now = self._services.now()
         breaker = self._breakers.get(call.tool.name)
         if breaker is not None:
@@ -237,13 +238,22 @@ class Calls:
                 AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True)
             )
 
-    def _use(self, call: Call, used: UsageAdded) -> None:
+    def _use(self, frame: ExecutionFrame, used: UsageAdded) -> None:
         cost, tokens = parse_usage(used.cost, used.tokens)
-        for budget in budgets(call.frame.run):
-            breach = budget.add(call.path, cost, tokens)
+        for budget in budgets(frame.run):
+            breach = budget.add(frame.path, cost, tokens)
             if breach is not None:
                 limit, total, message = breach
-                self._breached(limit, total, Fault("UsageLimitExceeded", message, call.path))
+                self._breached(limit, total, Fault("UsageLimitExceeded", message, frame.path))
+
+    def account(self, frame: ExecutionFrame, event: Event) -> None:
+        """Count what a recorded event of a task has used; its call was let through once."""
+        tool = frame.node.tool
+        if type(event) is UsageAdded:
+            self._use(frame, event)
+        elif type(event) is ToolCalled and tool is not None and tool.effects != "pure":
+            for budget in budgets(frame.run):
+                budget.call(frame.path)
 
     def _breached(self, limit: str, total: str, fault: Fault) -> None:
         if self.breach is None:

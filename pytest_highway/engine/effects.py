@@ -17,6 +17,7 @@ answers, and returns an `Outcome`:
     AwaitEvent      Answer                  wait for an event; a TimedOut as error
     TakeLock        Answer                  take a named lock; a LockTimeout as error
     Record          None                    write an event into the log
+    Repeat          None                    do again what a recorded task did, without its calls
 
 The engine owns everything else: time, order, limits, the log. A generator never logs, sleeps or
 calls a tool itself, so that every driver of the engine sees the same run.
@@ -49,6 +50,7 @@ __all__ = [
     "Outcome",
     "Pause",
     "Record",
+    "Repeat",
     "Select",
     "Sent",
     "Sleep",
@@ -180,6 +182,13 @@ class Record(NamedTuple):
     fields: tuple[object, ...] = ()
 
 
+class Repeat(NamedTuple):
+    """Effect: bring these recorded events about again; of those sent, deliver only the `kept`."""
+
+    events: tuple[Event, ...]
+    kept: frozenset[int]
+
+
 class IterationEnd(NamedTuple):
     """How an iteration, or a nested workflow, ended: its fault if it failed, and its scope."""
 
@@ -203,6 +212,7 @@ Effect = (
     | AwaitEvent
     | TakeLock
     | Record
+    | Repeat
 )
 Sent = Answer | IterationEnd | None
 Steps = Generator[Effect, Sent, Outcome]

@@ -317,8 +317,8 @@ class Call:
         actor = self.frame.run.actor(self.frame.node)
         return TaskMemory(self.services.memory, actor, self._memory_written, lambda: self.cancelled)
 
-    def _memory_written(self, key: str, value: object) -> None:
-        self.records.append(MemoryWritten(self.services.now(), self.path, key, value))
+    def _memory_written(self, key: str, value: object, amount: float | None) -> None:
+        self.records.append(MemoryWritten(self.services.now(), self.path, key, value, amount))
 
     @property
     def variables(self) -> Mapping[str, object]:

@@ -45,11 +45,16 @@ class Mailbox:
         self._open.append((frame, wait))
         return False
 
-    def put(self, event: EventEmitted) -> None:
-        """An event comes in: to all waits that it fits, else it is kept."""
+    def put(self, event: EventEmitted, *, is_open: bool = True) -> None:
+        """An event comes in: to all waits that it fits, else it is kept.
+
+        One that is not open is a recorded one, which its waits have taken in an earlier run.
+        """
         self._services.log.append(event)
         number = self._count
         self._count += 1
+        if not is_open:
+            return
         still, self._open = self._open, []
         taken = False
         for frame, wait in still:

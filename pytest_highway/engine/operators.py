@@ -23,6 +23,7 @@ from pytest_highway.engine.effects import (
     Outcome,
     Pause,
     Record,
+    Repeat,
     Select,
     Sent,
     Sleep,
@@ -36,6 +37,7 @@ from pytest_highway.engine.frame import ExecutionFrame, RunServices, ScopeRun
 from pytest_highway.engine.judging import EVALUATION_FAULTS, fault_in
 from pytest_highway.engine.limits import OutputInvalid, PreconditionFailed, UsageLimitExceeded
 from pytest_highway.engine.loops import run_foreach, run_while, run_workflow, unevaluated
+from pytest_highway.engine.resuming import Recorded
 from pytest_highway.errors import did_you_mean, listed
 from pytest_highway.events import AttemptEnded, BranchesSelected, Fault, WaitEnded, WaitOpened
 from pytest_highway.expressions.expression import Expression, ExpressionError, truth
@@ -44,7 +46,7 @@ from pytest_highway.matching.equality import shown
 from pytest_highway.planning.plan import Node, WaitSpec
 from pytest_highway.reading.models import Lock, Retry, Task
 
-__all__ = ["steps_of"]
+__all__ = ["repeating", "steps_of"]
 
 
 def run_task(frame: ExecutionFrame) -> Steps:
@@ -175,6 +177,21 @@ def steps_of(node: Node) -> Callable[[ExecutionFrame], Steps]:
     if node.kind == "task" or (node.timeout is None and not locks_of(node)):
         return steps
     return _guarded(steps)
+
+
+def repeating(recorded: Recorded) -> Callable[[ExecutionFrame], Steps]:
+    """The generator function of a task whose end an earlier run has recorded."""
+
+    def run(frame: ExecutionFrame) -> Steps:
+        cached = _cached(frame)
+        yield Repeat(recorded.events, recorded.kept)
+        end = recorded.end
+        frame.attempts = end.attempts
+        if cached is not None and end.status == "success":
+            cached.put(frame.services, end.value)
+        return Outcome(end.status, end.value, end.fault, end.reason, end.attempts, end.note)
+
+    return run
 
 
 def locks_of(node: Node) -> list[Lock]:

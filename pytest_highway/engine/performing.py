@@ -20,6 +20,7 @@ from pytest_highway.engine.effects import (
     Join,
     Pause,
     Record,
+    Repeat,
     Select,
     Sleep,
     TakeLock,
@@ -31,7 +32,13 @@ from pytest_highway.engine.mailbox import Mailbox
 from pytest_highway.engine.rules import turned_away_members
 from pytest_highway.engine.sections import Sections
 from pytest_highway.engine.stops import Stops
-from pytest_highway.events import ConditionEvaluated, RetryScheduled, ScopeEntered
+from pytest_highway.events import (
+    ConditionEvaluated,
+    EventEmitted,
+    MemoryWritten,
+    RetryScheduled,
+    ScopeEntered,
+)
 from pytest_highway.planning.plan import Plan
 
 __all__ = ["Performer"]
@@ -155,6 +162,24 @@ class Performer:
         self._services.log.append(effect.kind(self._services.now(), frame.path, *effect.fields))
         return False
 
+    def _repeat(self, frame: ExecutionFrame, effect: Repeat) -> bool:
+        actor = frame.run.actor(frame.node)
+        memory, log = self._services.memory, self._services.log
+        for place, recorded in enumerate(effect.events):
+            event = recorded._replace(at=self._services.now())
+            if type(event) is EventEmitted:
+                self._mailbox.put(event, is_open=place in effect.kept)
+                continue
+            log.append(event)
+            if type(event) is MemoryWritten:
+                if event.amount is None:
+                    memory.write(event.key, event.value, actor)
+                else:
+                    memory.add(event.key, event.amount, actor)
+            else:
+                self._calls.account(frame, event)
+        return False
+
     def _await_event(self, frame: ExecutionFrame, effect: AwaitEvent) -> bool:
         if not self._mailbox.open(frame, effect) and effect.timeout is not None:
             text = f"no event {effect.name!r} within {shown_duration(effect.timeout)}"
@@ -177,4 +202,5 @@ PERFORM: dict[type[Effect], Callable[..., bool]] = {
     TakeLock: Performer._take_lock,
     AwaitEvent: Performer._await_event,
     Record: Performer._record,
+    Repeat: Performer._repeat,
 }

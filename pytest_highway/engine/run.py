@@ -33,7 +33,7 @@ from pytest_highway.engine.judging import (
 )
 from pytest_highway.engine.limits import Budget
 from pytest_highway.engine.mailbox import Mailbox
-from pytest_highway.engine.operators import steps_of
+from pytest_highway.engine.operators import repeating, steps_of
 from pytest_highway.engine.performing import Performer
 from pytest_highway.engine.precedence import precedes
 from pytest_highway.engine.rules import Verdict, judge
@@ -139,7 +139,12 @@ class Engine:
             self._calls.close()
             self._sections.close()
         self.log.append(self._ended())
+        self._show()
         return self.log
+
+    def _show(self) -> None:
+        if self._settings.observe is not None:
+            self._settings.observe(self.log)
 
     def _limit(self, plan: Plan, run: ScopeRun) -> None:
         """Hold a file's tasks to the limits that it sets."""
@@ -164,6 +169,7 @@ class Engine:
                 self._stop("cancelled", "the run was interrupted")
 
     def _turn(self) -> None:
+        self._show()
         agenda = self._agenda
         while agenda.ready:
             key, run = heappop(agenda.ready)
@@ -213,10 +219,13 @@ class Engine:
         verdict = judge(run, node)
         if verdict is None and (node.skip_if is not None or node.run_if is not None):
             verdict = self._gate(run, node)
+        resumption = self._settings.resumption
+        recorded = None if resumption is None else resumption.find(run, node, starts=not verdict)
         if verdict is not None:
             self._end_unstarted(run, node, verdict)
             return
-        frame = ExecutionFrame(run, node, steps_of(node), self.services)
+        steps = steps_of(node) if recorded is None else repeating(recorded)
+        frame = ExecutionFrame(run, node, steps, self.services)
         run.frames[node.index] = frame
         self.log.append(TaskStarted(self.clock.now(), frame.path))
         self._advance(frame, None)

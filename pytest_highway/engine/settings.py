@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_highway.engine.resuming import Resumption
 from pytest_highway.engine.sections import World
+from pytest_highway.events import Event
 
 __all__ = ["OutsideEvent", "RunSettings"]
 
@@ -26,6 +28,8 @@ class RunSettings:
     `variables` and `env` replace declared defaults; `cancel_at` is the moment, in seconds, at which
     the run is stopped from outside; `events` come in from outside; `locks` are held by the world at
     first, for so many seconds; `world` holds locks that other processes respect.
+    `observe` is shown the log whenever something may be new in it, and last when it is complete;
+    `resumption` is what an earlier run has done already.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -34,3 +38,5 @@ class RunSettings:
     events: Sequence[OutsideEvent] = ()
     locks: Mapping[str, float] = field(default_factory=dict)
     world: World | None = None
+    observe: Callable[[Sequence[Event]], None] | None = None
+    resumption: Resumption | None = None

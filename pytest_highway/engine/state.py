@@ -119,7 +119,8 @@ class RunMemory(Mapping[str, object]):
 class TaskMemory:
     """Memory as one task's tool reaches it.
 
-    `on_write` is told of each new value, under the lock: in the order of writing. Once `is_over`,
+    `on_write` is told of each new value, and of what was added, under the lock: in the order of
+    writing. Once `is_over`,
     HighwayError: an abandoned thread must not change a run that has gone on without it.
     """
 
@@ -129,7 +130,7 @@ class TaskMemory:
         self,
         memory: RunMemory,
         actor: Actor,
-        on_write: Callable[[str, object], None],
+        on_write: Callable[[str, object, float | None], None],
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._memory = memory
@@ -148,14 +149,14 @@ class TaskMemory:
         value = to_plain(value)
         with self._memory.lock:
             self._memory.write(key, value, self._actor)
-            self._on_write(key, value)
+            self._on_write(key, value, None)
 
     def add(self, key: str, amount: float) -> tuple[object, object]:
         """Add a number, a missing key counting as 0; the old value and the new."""
         self._check()
         with self._memory.lock:
             old, new = self._memory.add(key, amount, self._actor)
-            self._on_write(key, new)
+            self._on_write(key, new, amount)
         return old, new
 
     def _check(self) -> None:

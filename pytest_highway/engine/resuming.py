@@ -1,0 +1,120 @@
+"""Taking up a run that was cut off: what its log tells of ended tasks stands in for their calls.
+
+The plan is run from its start. Conditions, loops and joins are decided anew, from the same values
+as before; a task or a wait of which the log tells the end does again to memory, usage, events and
+cache what the log says, and ends as it ended, without a call. So the new log is complete, and
+all views of it are those of a run that was never cut off.
+
+What a task found may have changed when something before it runs anew, as after a failure that was
+mended: it is *fresh* then, and runs as well. A composite is *touched* when something inside it is
+fresh; who depends on it is fresh, its other members are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from pytest_highway.engine.frame import ScopeRun
+from pytest_highway.events import Event, EventEmitted, TaskEnded, TaskStarted, WaitEnded
+from pytest_highway.planning.plan import Node
+
+__all__ = ["Recorded", "Resumption", "recorded_tasks"]
+
+# Operators that call something or wait; what all others do follows from these.
+LEAVES = frozenset({"task", "wait"})
+
+
+class Recorded(NamedTuple):
+    """What a log tells of one task: its events between its start and its end, and its end.
+
+    `kept` are the places of the events that, if sent, some wait may still take.
+    """
+
+    events: tuple[Event, ...]
+    kept: frozenset[int]
+    end: TaskEnded
+
+
+def recorded_tasks(
+    log: Iterable[Event], is_kept: Callable[[TaskEnded], bool]
+) -> dict[str, Recorded]:
+    """The tasks of a log that started and ended, by path, as far as their end `is_kept`."""
+    running: dict[str, list[Event]] = {}
+    ended: list[tuple[TaskEnded, list[Event]]] = []
+    sent: list[Event] = []
+    for event in log:
+        if type(event) is TaskStarted:
+            running[event.path] = []
+        elif type(event) is TaskEnded:
+            events = running.pop(event.path, None)
+            if events is not None and is_kept(event):
+                ended.append((event, events))
+        elif event.path in running:
+            running[event.path].append(event)
+        if type(event) is EventEmitted:
+            sent.append(event)
+    # A wait that has not ended, or is not kept, will want its event again.
+    taken = {each.event for _, events in ended for each in events if type(each) is WaitEnded}
+    wanted = {
+        each.event for events in running.values() for each in events if type(each) is WaitEnded
+    }
+    gone = {id(event) for number, event in enumerate(sent) if number in taken - wanted}
+    return {
+        end.path: Recorded(
+            tuple(events),
+            frozenset(place for place, event in enumerate(events) if id(event) not in gone),
+            end,
+        )
+        for end, events in ended
+    }
+
+
+class Resumption:
+    """What one resumed run knows of the run that it takes up."""
+
+    def __init__(self, recorded: dict[str, Recorded]) -> None:
+        self._recorded = recorded
+        self._fresh: set[tuple[ScopeRun, int]] = set()
+        self._touched: set[tuple[ScopeRun, int]] = set()
+
+    def find(self, run: ScopeRun, node: Node, *, starts: bool) -> Recorded | None:
+        """What stands in for a task that is about to begin, or to end without having started.
+
+        None for one that is to run.
+        """
+        is_fresh = self._follows_fresh(run, node)
+        if starts and node.kind in LEAVES:
+            recorded = self._recorded.get(run.path(node))
+            if recorded is not None and not is_fresh:
+                return recorded
+            is_fresh = True
+        if is_fresh:
+            self._mark(run, node)
+        return None
+
+    def _follows_fresh(self, run: ScopeRun, node: Node) -> bool:
+        around: Sequence[int] = () if node.fallback_for is None else (node.fallback_for,)
+        before = [(run, each) for each in (*node.upstream, *node.after, *around)]
+        if not self._fresh.isdisjoint(before) or not self._touched.isdisjoint(before):
+            return True
+        starts = [(run, each) for each in node.starts]
+        parent = run.parent
+        if parent is not None:
+            starts.append((parent.run, parent.node.index))
+        return not self._fresh.isdisjoint(starts)
+
+    def _mark(self, run: ScopeRun, node: Node) -> None:
+        self._fresh.add((run, node.index))
+        self._touch_around(run, node)
+        frame = run.parent
+        while frame is not None:
+            self._touched.add((frame.run, frame.node.index))
+            self._touch_around(frame.run, frame.node)
+            frame = frame.run.parent
+
+    def _touch_around(self, run: ScopeRun, node: Node) -> None:
+        """Touch the parallels that a node is a member of."""
+        while node.member_of is not None:
+            node = run.scope.nodes[node.member_of[0]]
+            self._touched.add((run, node.index))

@@ -1,0 +1,213 @@
+"""Runs that were cut off, at any event of their log, and taken up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nested_flows import Latencies, flows, plan_of
+
+from pytest_highway.clock import VirtualClock
+from pytest_highway.engine.frame import Answer, Call
+from pytest_highway.engine.resuming import Resumption, recorded_tasks
+from pytest_highway.engine.run import RunSettings, execute
+from pytest_highway.events import Event, TaskEnded, decode_log, encode_log
+from pytest_highway.planning.plan import Plan
+from pytest_highway.runners.executors import InlineRunner
+from pytest_highway.transcript import Level
+from pytest_highway.views import RunResult
+
+LEVELS: list[Level] = ["log", "tasks", "engine"]
+
+
+class Tools(Latencies):
+    """Calls the real tools; of the others, `bad` ones fail and `flaky` ones fail once."""
+
+    def start(self, call: Call) -> Answer:
+        if not call.tool.name.startswith("app."):
+            self.made.append(call)
+            return InlineRunner().start(call)
+        answer = super().start(call)
+        if call.frame.node.name.startswith("flaky") and call.attempt == 1:
+            return answer._replace(error=ValueError("not yet"))
+        return answer
+
+
+def run(plan: Plan, before: Sequence[Event] | None = None) -> tuple[RunResult, list[Call]]:
+    """One run, or one that takes up what is left of another."""
+    runner = Tools([0.5])
+    resumption = None
+    if before is not None:
+        kept = decode_log(encode_log(before))
+        resumption = Resumption(recorded_tasks(kept, lambda end: end.status != "cancelled"))
+    log = execute(plan, runner, VirtualClock(), RunSettings(resumption=resumption))
+    return RunResult(log), runner.made
+
+
+def seen(result: RunResult) -> object:
+    """All that a run says of itself, but for the time it took."""
+    return (
+        [result.transcript(level) for level in LEVELS],
+        result.results,
+        result.memory,
+        result.branches,
+        result.replaced,
+        result.output,
+        {path: end._replace(at=0.0) for path, end in result.ends.items()},
+        sorted((call.path, call.attempt, str([*call.args, call.kwargs])) for call in result.calls),
+    )
+
+
+def check_cut(plan: Plan, whole: RunResult, cut: int) -> None:
+    before = whole.log[:cut]
+    resumed, made = run(plan, before)
+    assert seen(resumed) == seen(whole)
+    ended = {event.path for event in before if type(event) is TaskEnded}
+    assert [call.path for call in made if call.path in ended] == []
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_run_taken_up_at_any_event_ends_as_if_never_cut_off(data: st.DataObject) -> None:
+    """And calls nothing again that had ended."""
+    plan = plan_of(data.draw(flows(calm=True)), max_concurrency=3)
+    whole, _ = run(plan)
+    check_cut(plan, whole, data.draw(st.integers(0, len(whole.log))))
+
+
+ASK = {"function": "app.ask"}
+RICH = {
+    "first": {**ASK, "result_key": "first"},
+    "count": {
+        "operator_type": "foreach",
+        "items": [1, 2, 3],
+        "max_concurrency": 3,
+        "loop_body": [
+            {"task_id": "add", "function": "tools.memory.add", "args": ["total", "{{item}}"]},
+            {**ASK, "task_id": "note"},
+        ],
+    },
+    "until": {
+        "operator_type": "while",
+        "condition": "memory.total < 10",
+        "dependencies": ["count"],
+        "loop_body": [
+            {"task_id": "more", "function": "tools.memory.add", "args": ["total", 2]},
+            {**ASK, "task_id": "think"},
+        ],
+    },
+    "set": {
+        "function": "tools.memory.set",
+        "args": ["total", "{{memory.total * 100}}"],
+        "dependencies": ["until"],
+    },
+    "flaky": {**ASK, "retry": {"max_retries": 2, "delay": 5}, "dependencies": ["first"]},
+    "bad": {**ASK, "on_failure": {"fallback": "instead"}, "result_key": "good"},
+    "instead": ASK,
+    "reader": {**ASK, "args": ["{{results.good}}"], "dependencies": ["bad"]},
+    "go": {
+        "function": "tools.events.emit",
+        "args": ["go", {"by": "first"}],
+        "dependencies": ["first"],
+    },
+    "gate": {
+        "operator_type": "wait",
+        "wait_for": {"event": "go"},
+        "result_key": "gone",
+    },
+    "later": {
+        "function": "tools.events.emit",
+        "args": ["go", {"by": "later"}],
+        "dependencies": ["gate"],
+    },
+    "second": {
+        "operator_type": "wait",
+        "wait_for": {"event": "go"},
+        "dependencies": ["later"],
+        "result_key": "again",
+    },
+    "keep": {**ASK, "cache": {"key": "k"}, "result_key": "kept", "dependencies": ["first"]},
+    "hit": {**ASK, "cache": {"key": "k"}, "result_key": "hit", "dependencies": ["keep"]},
+    "choose": {
+        "operator_type": "condition",
+        "condition": "results.first == 'first'",
+        "dependencies": ["first"],
+        "if_true": "yes",
+        "if_false": "no",
+    },
+    "yes": ASK,
+    "no": ASK,
+    "clean": {"function": "tools.log.info", "args": ["clean"], "finally": True},
+}
+
+
+def test_every_cut_of_a_run_with_memory_events_cache_retries_and_a_fallback() -> None:
+    plan = plan_of(RICH)
+    whole, _ = run(plan)
+    assert whole.memory == {"total": 1000}
+    assert whole.results["again"] == {"by": "later"}
+    for cut in range(len(whole.log) + 1):
+        check_cut(plan, whole, cut)
+
+
+def test_limits_count_what_was_used_before() -> None:
+    plan = plan_of({"a": ASK, "b": {**ASK, "dependencies": ["a"]}}, limits={"max_tool_calls": 1})
+    whole, _ = run(plan)
+    assert whole.error is not None
+    assert whole.error.type == "UsageLimitExceeded"
+    for cut in range(len(whole.log)):
+        assert seen(run(plan, whole.log[:cut])[0]) == seen(whole)
+
+
+MENDED = {
+    "a": ASK,
+    "bad": {**ASK, "on_failure": "continue", "dependencies": ["a"]},
+    "skipped": {**ASK, "skip_if": "true", "dependencies": ["bad"]},
+    "after": {**ASK, "dependencies": ["skipped"]},
+    "fan": {
+        "operator_type": "parallel",
+        "on_failure": "continue",
+        "branches": {
+            "left": [{**ASK, "task_id": "bad_inside", "on_failure": "continue"}],
+            "right": [{**ASK, "task_id": "fine"}],
+        },
+    },
+    "behind": {**ASK, "dependencies": ["fan"], "on_failure": "continue"},
+    "beside": ASK,
+    "each": {
+        "operator_type": "foreach",
+        "items": [1],
+        "dependencies": ["bad"],
+        "loop_body": [{**ASK, "task_id": "inner"}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("failed", "again"),
+    [
+        ("bad", ["bad", "after", "each[0]/inner"]),
+        ("fan.left/bad_inside", ["fan.left/bad_inside", "behind"]),
+    ],
+)
+def test_what_follows_a_task_that_runs_again_runs_again_too(failed: str, again: list[str]) -> None:
+    """It may find something else this time; what is beside it is left alone."""
+    plan = plan_of({key: {**task, "critical": False} for key, task in MENDED.items()})
+    whole, _ = run(plan)
+    recorded = recorded_tasks(whole.log, lambda end: end.path != failed)
+    runner = Tools([0.0])
+    settings = RunSettings(resumption=Resumption(recorded))
+    execute(plan, runner, VirtualClock(), settings)
+    assert [call.path for call in runner.made] == again
+
+
+def test_the_log_is_shown_before_every_wait_and_at_the_end() -> None:
+    seen: list[int] = []
+    plan = plan_of({"a": ASK, "b": {**ASK, "dependencies": ["a"]}})
+    settings = RunSettings(observe=lambda log: seen.append(len(log)))
+    log = execute(plan, Tools([1.0]), VirtualClock(), settings)
+    assert seen == sorted(seen)
+    assert seen[-1] == len(log)
+    assert {3, 6} <= set(seen)
