@@ -114,7 +114,8 @@ FLOORS = [
         "reading: sourcetext scalars places anchors yaml_syntax document",
         "expressions: values operations filters tokens closures parser expression template",
         "matching: forms alignment equality lines patterns matchers repatterning",
-        "storage: records storage sqlite files redis_server opening recorder archive rows",
+        """storage: records storage sqlite files redis_server opening recorder archive rows
+        lineage""",
     ],
     [
         "reading: validation models",
@@ -139,7 +140,7 @@ FLOORS = [
     [
         "planning: nesting",
         "engine: operators loops",
-        "runners: executors real_runner",
+        "runners: executors real_runner custom",
         "transcript views",
     ],
     [
@@ -147,12 +148,17 @@ FLOORS = [
         "engine: run agenda calls endings mailbox performing sections settings stops",
         "cases: stubs",
     ],
-    ["cases: simulation", "cases: expectations", "editing: text nodes source changes edit"],
+    [
+        "running",
+        "cases: simulation",
+        "cases: expectations",
+        "editing: text nodes source changes edit",
+    ],
     ["plugin: failures", "plugin: golden rewriting"],
     ["plugin: hookspecs", "plugin: marks", "plugin: registries", "plugin: updating"],
     ["plugin: items"],
     ["plugin"],
-    ["cli: main"],
+    ["cli: main arguments display outcome rehearsal recording run"],
 ]
 
 

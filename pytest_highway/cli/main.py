@@ -23,7 +23,9 @@ __all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "main"]
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Where each subcommand stands: `module:function`, below this package.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "run": "run:run",
+}
 
 
 class Commands(click.Group):

@@ -1,0 +1,66 @@
+"""What several commands take: a workflow file, tools, values of variables, a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from pytest_highway.errors import HighwayError, did_you_mean, listed
+from pytest_highway.loading import Loaded, load_file
+from pytest_highway.reading.document import parse
+from pytest_highway.tools import Registry, discover
+
+__all__ = ["history_option", "load", "tools_option", "values_of", "workflow_argument"]
+
+workflow_argument = click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+tools_option = click.option(
+    "--tools",
+    "tools",
+    multiple=True,
+    metavar="MODULE",
+    help="Add the tools of a module, or of module:function. May be repeated.",
+)
+history_option = click.option(
+    "--history",
+    "history",
+    envvar="HIGHWAY_HISTORY",
+    metavar="ADDRESS",
+    help="Where runs are remembered: sqlite:PATH, files:FOLDER or redis://HOST:PORT/DB.",
+)
+
+
+def load(file: Path, tools: Sequence[str]) -> tuple[Loaded, Registry]:
+    """The valid file and its tools; warnings are printed, SourceError tells what is wrong."""
+    registry = discover(tools)
+    for problem in registry.problems:
+        click.echo(f"warning: {problem}", err=True)
+    loaded = load_file(file, str(file), registry)
+    for warning in loaded.warnings:
+        click.echo(warning.headline(), err=True)
+    return loaded, registry
+
+
+def values_of(
+    loaded: Loaded, context: Iterable[str], variables: Iterable[str]
+) -> dict[str, object]:
+    """Values by variable, from `name=value`: those of `context` as text, of `variables` as YAML.
+
+    HighwayError for a variable that the file does not declare.
+    """
+    found: dict[str, object] = {}
+    known = list(loaded.plan.variables)
+    for option, pairs in (("--context", context), ("--var", variables)):
+        for pair in pairs:
+            name, equals, text = pair.partition("=")
+            if not equals:
+                raise HighwayError(f"{option} {pair!r}: expected name=value")
+            if name not in known:
+                near = did_you_mean(name, known)
+                what = f"{option} {pair!r}: the file declares no variable {name!r}"
+                raise HighwayError(f"{what}; it declares {listed(known)}{near}")
+            found[name] = text if option == "--context" else parse(text, f"--var {name}").data
+    return found
