@@ -18,7 +18,7 @@ from pytest_highway.engine.frame import ExecutionFrame, Problem, RunServices, Sc
 from pytest_highway.engine.judging import fault_in, scope_fault
 from pytest_highway.engine.rules import BAD, DEAD_ENDS, outgoing, turned_away_members
 from pytest_highway.engine.sections import Sections
-from pytest_highway.events import Fault, StoodIn, TaskEnded
+from pytest_highway.events import Fault, StoodIn, TaskEnded, new_tuple
 from pytest_highway.planning.plan import Node
 from pytest_highway.reading.models import Foreach
 
@@ -56,32 +56,27 @@ class Endings:
 
     def arrive(self, run: ScopeRun, index: int) -> None:
         """One thing that a node waits for has come."""
-        run.waiting[index] -= 1
-        if not run.waiting[index]:
+        left = run.waiting[index] - 1
+        run.waiting[index] = left
+        if not left:
             heappush(self._agenda.ready, ((*run.key, index), run))
 
     def finish(self, frame: ExecutionFrame, outcome: Outcome) -> None:
         """A running operator has ended."""
         node, run = frame.node, frame.run
-        self._sections.leave(frame)
+        if frame.locks:
+            self._sections.leave(frame)
         del run.frames[node.index]
         if outcome.status == "cancelled":
             outcome = _told_by_failures(frame, outcome)
-        success = outcome.status == "success"
-        if success and node.result_key:
-            run.own_results[node.result_key] = outcome.value
-        end = TaskEnded(
-            self._services.now(),
-            frame.path,
-            outcome.status,
-            outcome.reason,
-            outcome.attempts,
-            outcome.fault,
-            outcome.value,
-            node.result_key if success else "",
-            outcome.note,
-        )
-        self.end(run, node, end, "live" if success else DEAD_ENDS[outcome.status])
+        status, value, fault, reason, attempts, note = outcome
+        success = status == "success"
+        key = node.result_key if success else ""
+        if key:
+            run.own_results[key] = value
+        fields = (self._services.now(), frame.path, status, reason, attempts, fault, value, key, note)
+        end = new_tuple(TaskEnded, fields)
+        self.end(run, node, end, "live" if success else DEAD_ENDS[status])
 
     def end(
         self,
@@ -98,7 +93,9 @@ class Endings:
         failed = end.status in BAD
         if failed and node.policy == "continue":
             kind = "live"
-        if node.fallback is not None and failed and run.ends[node.fallback] is None:
+        if node.fallback is None and node.fallback_for is None:
+            self._settle(run, node, kind, killers)
+        elif node.fallback is not None and failed and run.ends[node.fallback] is None:
             # Whoever waits for this task waits for what stands in for it; see `_stand_in`.
             self.arrive(run, node.fallback)
         else:
@@ -180,14 +177,15 @@ class Endings:
         fault = scope_fault(run)
         cancelled = any(end is not None and end.status == "cancelled" for end in run.ends)
         status = "failed" if fault else ("cancelled" if cancelled else "success")
-        del frame.children[run.number]
+        entered = frame.entered
+        del entered.open[run.number]
         if fault is not None:
-            frame.failed[run.number] = fault
-        frame.done.append(IterationEnd(run.number, status, fault, run))
+            entered.failed[run.number] = fault
+        entered.done.append(IterationEnd(run.number, status, fault, run))
         if frame.stopped is not None:
-            if not frame.children:
+            if not entered.open:
                 self.finish(frame, frame.stopped)
-        elif type(frame.pending) is Join and len(frame.done) == 1:
+        elif type(frame.pending) is Join and len(entered.done) == 1:
             # Two may end at one instant: the first answers, both are there to be joined.
             self._agenda.answer(frame, frame.pending, None)
 
@@ -215,4 +213,4 @@ def _fault_inside(frame: ExecutionFrame) -> Fault | None:
         return fault_in(frame.run, node.members)
     if isinstance(model, Foreach) and model.on_item_failure == "collect":
         return None
-    return frame.failed[min(frame.failed)] if frame.failed else None
+    return frame.entered.first_failure()

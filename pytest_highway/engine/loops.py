@@ -66,13 +66,8 @@ def run_foreach(frame: ExecutionFrame) -> Steps:
             broken = True
             yield CancelOpen(f"{frame.path}{parts[end.number]} failed")
     if broken:
-        return Outcome("failed", fault=first_failure(frame))
+        return Outcome("failed", fault=frame.entered.first_failure())
     return Outcome("success", results)
-
-
-def first_failure(frame: ExecutionFrame) -> Fault | None:
-    """The fault of the first iteration that failed, by its number."""
-    return frame.failed[min(frame.failed)] if frame.failed else None
 
 
 def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[str]]:

@@ -142,19 +142,19 @@ class Performer:
         return False
 
     def _enter_scope(self, frame: ExecutionFrame, run: ScopeRun) -> None:
-        frame.children[run.number] = run
+        frame.enter(run)
         path = run.prefix.removesuffix("/")
         self._services.log.append(ScopeEntered(self._services.now(), path, frame.path, run.number))
         self._endings.enter(run)
 
     def _join(self, frame: ExecutionFrame, effect: Join) -> bool:
         frame.pending = effect
-        if frame.done:
+        if frame.entered.done:
             self._agenda.answer(frame, effect, None)
         return True
 
     def _cancel_open(self, frame: ExecutionFrame, effect: CancelOpen) -> bool:
-        for run in list(frame.children.values()):
+        for run in list(frame.entered.open.values()):
             self._stops.stop_scope(run, effect.reason)
         return False
 

@@ -50,6 +50,7 @@ from pytest_highway.events import (
     RunStarted,
     TaskEnded,
     TaskStarted,
+    new_tuple,
 )
 from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
@@ -104,7 +105,7 @@ class Engine:
         self._entered = False
         self._abort_fault: Fault | None = None
         self._agenda = agenda = Agenda(clock, self.log)
-        self._calls = Calls(plan, runner, services, agenda.deliver, agenda.at)
+        self._calls = Calls(plan, runner, services, agenda)
         self._mailbox = Mailbox(services, agenda.answer)
         self._sections = Sections(agenda.answer, agenda.at, settings.locks, settings.world)
         self._endings = Endings(services, self._sections, agenda, self._abort)
@@ -151,7 +152,7 @@ class Engine:
         limits = plan.workflow.limits
         if limits is None:
             return
-        run.budget = Budget(limits)
+        run.budgets = (Budget(limits), *run.budgets)
         if limits.max_duration is not None:
             moment = self.clock.now() + limits.max_duration
             # Behind all else of its moment: reaching a limit is no breach.
@@ -216,7 +217,9 @@ class Engine:
     def _begin(self, run: ScopeRun, node: Node) -> None:
         if run.ends[node.index] is not None:
             return
-        verdict = judge(run, node)
+        # Without problems the default rule lets everything run.
+        plain = not run.problems and node.rule == "all_live"
+        verdict = None if plain else judge(run, node)
         if verdict is None and (node.skip_if is not None or node.run_if is not None):
             verdict = self._gate(run, node)
         resumption = self._settings.resumption
@@ -227,12 +230,12 @@ class Engine:
         steps = steps_of(node) if recorded is None else repeating(recorded)
         frame = ExecutionFrame(run, node, steps, self.services)
         run.frames[node.index] = frame
-        self.log.append(TaskStarted(self.clock.now(), frame.path))
+        self.log.append(new_tuple(TaskStarted, (self.clock.now(), frame.path)))
         self._advance(frame, None)
 
     def _gate(self, run: ScopeRun, node: Node) -> Verdict | None:
         """`skip_if` and `run_if`, read once the rule has let the task run."""
-        self.memory.actor = run.actor(node)
+        self.memory.user = run.actor(node)
         for name, expression, skips in (
             ("skip_if", node.skip_if, True),
             ("run_if", node.run_if, False),
@@ -263,7 +266,7 @@ class Engine:
     def _advance(self, frame: ExecutionFrame, sent: Sent) -> None:
         """Send an answer, and perform effects until the operator waits for one."""
         while True:
-            self.memory.actor = frame.run.actor(frame.node)
+            self.memory.user = frame
             try:
                 effect = frame.steps.send(sent)
             except StopIteration as stop:
@@ -278,7 +281,7 @@ class Engine:
             return  # The task was stopped meanwhile: a late answer is dropped.
         frame.pending = None
         if type(token) is Join:
-            answer = frame.done.popleft()
+            answer = frame.entered.done.popleft()
         elif type(token) is Call:
             for event in self._calls.ended(token, cast("Answer", answer)):
                 self._mailbox.put(event)
@@ -341,7 +344,7 @@ class Engine:
         status = self.stopped or ("failed" if fault else "success")
         output = None
         if status == "success":
-            self.memory.actor = None
+            self.memory.user = None
             try:
                 output = output_of(self.plan, run)
             except EVALUATION_FAULTS as error:
