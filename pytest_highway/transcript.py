@@ -58,7 +58,6 @@ Level = Literal["log", "tasks", "engine"]
 LEVELS: tuple[Level, ...] = ("log", "tasks", "engine")
 
 
-
 class Account:
     """A log as one level tells it, taken apart in one pass.
 
@@ -222,7 +221,8 @@ def _counted(number: object, what: str) -> str:
 
 
 def _parallel_head(event: BranchesSelected) -> str:
-    left = [name for name in event.declared if name not in event.selected]
+    selected = frozenset(event.selected)
+    left = [name for name in event.declared if name not in selected]
     text = f"parallel {', '.join(event.selected) or 'nothing'}"
     return f"{text} (not {', '.join(left)})" if left else text
 

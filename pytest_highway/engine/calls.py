@@ -49,12 +49,11 @@ REFUSALS = (BulkheadFull, CircuitOpen, UsageLimitExceeded)
 class Calls:
     """All calls of one run. `breach` is set once a limit of the run was passed."""
 
-    def __init__(
-        self, plan: Plan, runner: Runner, services: RunServices, agenda: Agenda
-    ) -> None:
+    def __init__(self, plan: Plan, runner: Runner, services: RunServices, agenda: Agenda) -> None:
         workflow = plan.workflow
         self._runner = runner
         self._services = services
+        self._answers = agenda.answers
         self._deliver = agenda.deliver
         self._later = agenda.at
         self._slots = workflow.max_concurrency
@@ -84,8 +83,11 @@ class Calls:
         except BulkheadFull as error:
             self._refuse(frame, attempt, error)
             return
-        self._queue[frame] = attempt
-        self._hand_on()
+        if not self._queue and self._has_slot():
+            self._dispatch(frame, attempt)
+        else:
+            self._queue[frame] = attempt
+            self._hand_on()
 
     def _hand_on(self) -> None:
         """Make the calls that there are slots for; not from within itself, by a refused one."""
@@ -121,9 +123,7 @@ class Calls:
         call = frame.pending = Call(frame, tool, attempt, self._services)
         number, args, kwargs, *_ = attempt
         self._services.log.append(
-            new_tuple(
-                ToolCalled, (now, frame.path, number, tool.name, args, kwargs, tool.bulkhead)
-            )
+            new_tuple(ToolCalled, (now, frame.path, number, tool.name, args, kwargs, tool.bulkhead))
         )
         answer = self._runner.start(call)
         if answer is not None:
@@ -135,10 +135,12 @@ class Calls:
 
     def _hand_in(self, call: Call, answer: Answer) -> None:
         """Deliver an answer after its latency; one that comes after the deadline is no answer."""
-        if call.deadline is not None:
-            now = self._services.now()
-            if now + answer.after > call.deadline:
-                answer = Answer(error=_late(call), after=max(0.0, call.deadline - now))
+        if not answer.after and call.deadline is None:
+            self._answers.append((call.frame, call, answer))
+            return
+        now = self._services.now()
+        if call.deadline is not None and now + answer.after > call.deadline:
+            answer = Answer(error=_late(call), after=max(0.0, call.deadline - now))
         self._deliver(answer.after, call.frame, call, answer)
 
     def _expire(self, call: Call) -> None:

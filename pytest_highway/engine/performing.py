@@ -41,11 +41,11 @@ from pytest_highway.events import (
 )
 from pytest_highway.planning.plan import Plan
 
-__all__ = ["Performer"]
+__all__ = ["PERFORM", "Performer"]
 
 
 class Performer:
-    """Performs the effects of all operators of one run."""
+    """Performs the effects of all operators of one run, by the table `PERFORM`."""
 
     def __init__(
         self,
@@ -66,10 +66,6 @@ class Performer:
         self._mailbox = mailbox
         self._sections = sections
         self._limit = limit
-
-    def perform(self, frame: ExecutionFrame, effect: Effect) -> bool:
-        """Perform one effect; true tells that the operator now waits."""
-        return PERFORM[type(effect)](self, frame, effect)
 
     def _attempt(self, frame: ExecutionFrame, effect: Attempt) -> bool:
         self._calls.attempt(frame, effect)
@@ -187,7 +183,8 @@ class Performer:
         return True
 
 
-# Each takes the effect that it is listed under.
+# How to perform each effect; true tells that the operator now waits. Each takes the effect that it
+# is listed under.
 PERFORM: dict[type[Effect], Callable[..., bool]] = {
     Attempt: Performer._attempt,
     Pause: Performer._pause,

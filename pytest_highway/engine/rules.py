@@ -26,9 +26,10 @@ from typing import NamedTuple
 from pytest_highway.engine.frame import Problem, ScopeRun
 from pytest_highway.planning.plan import Node
 
-__all__ = ["BAD", "DEAD_ENDS", "Verdict", "judge", "outgoing", "turned_away_members"]
+__all__ = ["BAD", "DEAD_ENDS", "SOUND", "Verdict", "judge", "outgoing", "turned_away_members"]
 
 BAD = frozenset({"failed", "timed_out"})
+SOUND = frozenset({"success", "skipped"})
 
 
 class Verdict(NamedTuple):

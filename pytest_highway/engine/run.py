@@ -34,7 +34,7 @@ from pytest_highway.engine.judging import (
 from pytest_highway.engine.limits import Budget
 from pytest_highway.engine.mailbox import Mailbox
 from pytest_highway.engine.operators import repeating, steps_of
-from pytest_highway.engine.performing import Performer
+from pytest_highway.engine.performing import PERFORM, Performer
 from pytest_highway.engine.precedence import precedes
 from pytest_highway.engine.rules import Verdict, judge
 from pytest_highway.engine.sections import Sections
@@ -172,16 +172,19 @@ class Engine:
     def _turn(self) -> None:
         self._show()
         agenda = self._agenda
-        while agenda.ready:
-            key, run = heappop(agenda.ready)
-            self._begin(run, run.scope.nodes[key[-1]])
-        if agenda.answers:
-            self._resume(*agenda.answers.popleft())
-        elif not self.root.left:
-            return  # The last task ended without a call.
-        elif (self._calls.waits or agenda.has_timers) and self._calls.collect(agenda.until_timer()):
+        ready, answers = agenda.ready, agenda.answers
+        while ready or answers:
+            while ready:
+                key, run = heappop(ready)
+                self._begin(run, run.scope.nodes[key[-1]])
+            if answers:
+                self._resume(*answers.popleft())
+            self._show()
+        if not self.root.left:
+            return
+        if (self._calls.waits or agenda.has_timers) and self._calls.collect(agenda.until_timer()):
             return  # Also when only timers are left: a real runner wakes up for a Ctrl-C.
-        elif agenda.is_stuck():
+        if agenda.is_stuck():
             self._report_stuck()
         else:
             agenda.fire_next()
@@ -265,14 +268,15 @@ class Engine:
 
     def _advance(self, frame: ExecutionFrame, sent: Sent) -> None:
         """Send an answer, and perform effects until the operator waits for one."""
+        send = frame.steps.send
         while True:
             self.memory.user = frame
             try:
-                effect = frame.steps.send(sent)
+                effect = send(sent)
             except StopIteration as stop:
                 self._endings.finish(frame, cast("Outcome", stop.value))
                 return
-            if self._performer.perform(frame, effect):
+            if PERFORM[type(effect)](self._performer, frame, effect):
                 return
             sent = None
 
@@ -280,18 +284,24 @@ class Engine:
         if frame.pending is not token:
             return  # The task was stopped meanwhile: a late answer is dropped.
         frame.pending = None
-        if type(token) is Join:
-            answer = frame.entered.done.popleft()
-        elif type(token) is Call:
-            for event in self._calls.ended(token, cast("Answer", answer)):
-                self._mailbox.put(event)
+        if type(token) is not Call:
+            self._advance(frame, frame.entered.done.popleft() if type(token) is Join else answer)
+            self._heed_breach()
+            return
+        calls = self._calls
+        for event in calls.ended(token, cast("Answer", answer)):
+            self._mailbox.put(event)
         self._advance(frame, answer)
+        if calls.breach is not None:
+            self._heed_breach()
+        # Only now, so that in the log a call is over before the next one begins.
+        calls.release(token)
+
+    def _heed_breach(self) -> None:
+        """Stop a run one of whose limits was passed."""
         if self._calls.breach is not None and not self.stopped:
             self.stop_fault = self._calls.breach
             self._stop("failed", "a limit was passed")
-        if type(token) is Call:
-            # Only now, so that in the log a call is over before the next one begins.
-            self._calls.release(token)
 
     def _come_in(self, event: OutsideEvent) -> None:
         self._mailbox.put(EventEmitted(self.clock.now(), "", event.name, event.data))
