@@ -327,11 +327,7 @@ class Call:
     ) -> None:
         self.frame = frame
         self.tool = tool
-        self.attempt = attempt.number
-        self.args = attempt.args
-        self.kwargs = attempt.kwargs
-        self.own_env = attempt.env
-        self.feedback = attempt.feedback
+        self.attempt, self.args, self.kwargs, self.own_env, self.feedback = attempt
         self.services = services
         self.records: list[Event] = []
         self.abandoned = False

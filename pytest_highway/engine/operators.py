@@ -71,12 +71,13 @@ def run_task(frame: ExecutionFrame) -> Steps:
             return unevaluated(frame, error)
         if cached.hit:
             return Outcome("success", cached.value, note=f"cached as {cached.key!r}")
+    checked = node.lock is not None or node.require or node.schema is not None or node.validate
     feedback: str | None = None
     while True:
         frame.attempts += 1
         try:
             # Most tasks do no more than call, and so enter no generator of their own for it.
-            if is_checked(node):
+            if checked:
                 answer = yield from _try_once(frame, feedback)
             else:
                 answer = cast("Answer", (yield _attempt(frame, feedback)))
@@ -93,11 +94,6 @@ def run_task(frame: ExecutionFrame) -> Steps:
             return _failure(frame, failure)
         feedback = str(failure)
         yield Pause(frame.attempts + 1, node.retry.pause(frame.attempts))
-
-
-def is_checked(node: Node) -> bool:
-    """Whether an attempt is more than its call."""
-    return bool(node.lock is not None or node.require or node.schema is not None or node.validate)
 
 
 def _try_once(frame: ExecutionFrame, feedback: str | None) -> Generator[Effect, Sent, Answer]:
