@@ -63,14 +63,12 @@ NO_ENV: Mapping[str, str] = {}
 def run_task(frame: ExecutionFrame) -> Steps:
     """Call the tool, again after failures as `retry` says; a cached result stands for a call."""
     node, services = frame.node, frame.services
-    cached: Cached | None = None
-    if node.cache_key is not None:
-        try:
-            cached = _cached(frame, node.cache_key)
-        except EVALUATION_FAULTS as error:
-            return unevaluated(frame, error)
-        if cached.hit:
-            return Outcome("success", cached.value, note=f"cached as {cached.key!r}")
+    try:
+        cached = _cached(frame)
+    except EVALUATION_FAULTS as error:
+        return unevaluated(frame, error)
+    if cached is not None and cached.hit:
+        return Outcome("success", cached.value, note=f"cached as {cached.key!r}")
     checked = node.lock is not None or node.require or node.schema is not None or node.validate
     feedback: str | None = None
     while True:
@@ -183,7 +181,10 @@ class Cached:
             services.cache[self.key] = (now + self.ttl, copy_data(value))
 
 
-def _cached(frame: ExecutionFrame, template: Value) -> Cached:
+def _cached(frame: ExecutionFrame) -> Cached | None:
+    template = frame.node.cache_key
+    if template is None:
+        return None
     cache = cast("Task", frame.node.model).cache
     key = as_text(template.render(frame.roots))
     ttl = math.inf if cache is None or cache.ttl is None else cache.ttl
