@@ -91,7 +91,7 @@ class Calls:
 
     def _hand_on(self) -> None:
         """Make the calls that there are slots for; not from within itself, by a refused one."""
-        if self._is_handing_on or not self._queue:
+        if self._is_handing_on:
             return
         self._is_handing_on = True
         try:
@@ -269,7 +269,7 @@ class Calls:
             self._open.discard(call)
             if call not in self._stopping and self._runner.abandon(call) is None:
                 self._await_end(call)
-        if call not in self._stopping:
+        if not self._stopping or call not in self._stopping:
             self._leave(call.tool.name)
 
     def cancel(self, call: Call) -> None:
@@ -287,7 +287,8 @@ class Calls:
                 bulkhead.running += 1
                 frame, attempt = bulkhead.queue.popitem(last=False)
                 self._queue[frame] = attempt
-        self._hand_on()
+        if self._queue:
+            self._hand_on()
 
     def withdraw(self, frame: ExecutionFrame) -> None:
         """A cancelled task's attempt no longer waits."""

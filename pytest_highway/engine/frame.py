@@ -142,7 +142,7 @@ class ScopeRun:
         self.problems: dict[int, list[Problem]] = {}
         self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
         self.chosen: dict[int, int | None] = {}
-        self.selected: dict[int, tuple[int, ...]] = {}
+        self.selected: dict[int, frozenset[int]] = {}
         self.ran: dict[int, list[str]] = {}
         self.open: dict[int, int] = {}
         self.frames: dict[int, ExecutionFrame] = {}

@@ -50,20 +50,21 @@ def run_foreach(frame: ExecutionFrame) -> Steps:
         return unevaluated(frame, error)
     yield Record(ItemsListed, (len(items),))
     results: list[object] = [None] * len(items)
-    outer = _outer_names(frame)
+    outer, alias, collect = _outer_names(frame), model.alias, model.collect
+    width, stops_at_failure = model.max_concurrency, model.on_item_failure == "fail_fast"
     broken = False
     begun = ended = 0
     while True:
-        while not broken and begun < len(items) and begun - ended < model.max_concurrency:
-            roots = _loop_roots(outer, begun, items, model.alias)
+        while not broken and begun < len(items) and begun - ended < width:
+            roots = _loop_roots(outer, begun, items, alias)
             yield Enter(begun, parts[begun], roots, shares_results=False)
             begun += 1
         if begun == ended:
             break
         end = cast("IterationEnd", (yield Join()))
         ended += 1
-        results[end.number] = _collected(end, model)
-        if end.status != "success" and model.on_item_failure == "fail_fast" and not broken:
+        results[end.number] = _collected(end, collect)
+        if end.status != "success" and stops_at_failure and not broken:
             broken = True
             yield CancelOpen(f"{frame.path}{parts[end.number]} failed")
     if broken:
@@ -110,19 +111,19 @@ def _outer_names(frame: ExecutionFrame) -> dict[str, object]:
     return {name: value for name, value in outer.items() if name not in LOOP_FIELDS}
 
 
-def _collected(end: IterationEnd, model: Foreach) -> object:
+def _collected(end: IterationEnd, collect: str | None) -> object:
     if end.status != "success":
         fault = end.fault or Fault("Cancelled", "the iteration was cancelled", "")
         return {"error": fault._asdict()}
     results = end.run.own_results
-    return dict(results) if model.collect is None else results.get(model.collect)
+    return dict(results) if collect is None else results.get(collect)
 
 
 def run_while(frame: ExecutionFrame) -> Steps:
     """Run the body as long as the condition holds before an iteration."""
     node, model = frame.node, cast("While", frame.node.model)
     assert node.condition is not None
-    outer = _outer_names(frame)
+    outer, most = _outer_names(frame), model.max_iterations
     number = 0
     while True:
         loop = {**outer, "index": number + 1, "first": number == 0}
@@ -132,7 +133,7 @@ def run_while(frame: ExecutionFrame) -> Steps:
             return unevaluated(frame, error)
         if not holds:
             return Outcome("success", {"iterations": number})
-        if number == model.max_iterations:
+        if number == most:
             text = f"the condition still holds after {number} iterations (max_iterations)"
             return Outcome("failed", fault=Fault("MaxIterations", text, frame.path))
         number += 1

@@ -114,12 +114,11 @@ class Performer:
 
     def _select(self, frame: ExecutionFrame, effect: Select) -> bool:
         node, run = frame.node, frame.run
-        selected = tuple(each for name in effect.branches for each in node.branches[name])
-        run.selected[node.index] = selected
+        chosen = frozenset(each for name in effect.branches for each in node.branches[name])
+        run.selected[node.index] = chosen
         run.ran[node.index] = effect.branches
         run.open[node.index] = sum(is_open(run, each) for each in node.members)
         frame.pending = effect
-        chosen = {*selected}
         away = turned_away_members(run, node, "live", ())
         self._endings.spread(run, [(each, None if each in chosen else no) for each, no in away])
         if not run.open[node.index]:

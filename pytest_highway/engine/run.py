@@ -274,7 +274,8 @@ class Engine:
             try:
                 effect = send(sent)
             except StopIteration as stop:
-                self._endings.finish(frame, cast("Outcome", stop.value))
+                outcome: Outcome = stop.value
+                self._endings.finish(frame, outcome)
                 return
             if PERFORM[type(effect)](self._performer, frame, effect):
                 return
