@@ -50,7 +50,9 @@ def cost(subject: Callable[[], object], times: int = 1) -> float:
 
 def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
     """How a run compares with the least that could run the same graph in the same order."""
-    from pytest_highway.cases.declarations import read_cases
+    from pytest_highway.cases.checks import check_case
+    from pytest_highway.cases.declarations import Case, read_cases
+    from pytest_highway.cases.declared import Declared
     from pytest_highway.cases.simulation import run_case
     from pytest_highway.planning.checks import check_plan
     from pytest_highway.planning.compiler import compile_plan
@@ -75,8 +77,13 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
         return plan
 
     plan = compiled()
+    declared = Declared.by(document.data)
+    assert declared is not None
+    declared.plan = plan
+    # As after collection: its stubs have been compiled with the file.
+    checked, _ = check_case(case, declared, registry)
 
-    def run(plan: Plan) -> None:
+    def run(plan: Plan, case: Case) -> None:
         result = run_case(case, plan, registry).result
         assert result.status == "success"
         assert len(result.calls) == count
@@ -84,8 +91,8 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
 
     arms = (
         lambda: cost(yardstick, times),
-        lambda: cost(lambda: run(plan), times),
-        lambda: cost(lambda: run(compiled()), times),
+        lambda: cost(lambda: run(plan, checked), times),
+        lambda: cost(lambda: run(compiled(), case), times),
     )
     base, ran, both = interleave(int(rounds), arms)
     return {
