@@ -30,6 +30,7 @@ from pytest_highway.events import (
     UsageAdded,
     WaitEnded,
 )
+from pytest_highway.reading.collector import collector_paused
 from pytest_highway.tools import Registry
 from pytest_highway.transcript import Level, transcript
 
@@ -183,7 +184,8 @@ class RunResult:
     def transcript(self, level: Level = "tasks") -> list[str]:
         """The lines of the run at one level."""
         if level not in self._transcripts:
-            self._transcripts[level] = transcript(self.log, level)
+            with collector_paused(True):
+                self._transcripts[level] = transcript(self.log, level)
         return self._transcripts[level]
 
 

@@ -87,6 +87,13 @@ class StubRule(Rule):
     log: tuple[tuple[LogLevel, Value], ...] = ()
     usage: tuple[Decimal, int] | None = None
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it answers everything, always alike, and does nothing else."""
+        answers_all = self.times is None and self.args is ABSENT and self.kwargs is ABSENT
+        does_more = self.is_real or self.log or self.usage is not None or self.error is not None
+        return answers_all and self.value.constant and not does_more
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRule(Rule):

@@ -26,7 +26,7 @@ from pytest_highway.cases.scripts import (
     StubRule,
 )
 from pytest_highway.engine.frame import Answer, Call, Unretryable
-from pytest_highway.events import HttpRequested
+from pytest_highway.events import HttpRequested, new_tuple
 from pytest_highway.exceptions import make_exception
 from pytest_highway.expressions.expression import ExpressionError
 from pytest_highway.expressions.template import Value
@@ -64,13 +64,18 @@ class StubFault:
 
 
 class Turns:
-    """How often each rule of a script has answered, in one run."""
+    """How often each rule of a script has answered, in one run.
 
-    __slots__ = ("script", "used")
+    `fresh` makes the value for every call where nothing has to be looked at: a copy of one value.
+    """
+
+    __slots__ = ("after", "fresh", "script", "used")
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.used = [0] * len(script.rules)
+        self.fresh = _fixed_value(script.rules[0]) if len(script.rules) == 1 else None
+        self.after = script.rules[0].after if self.fresh is not None else 0.0
 
     def take(self, kind: type[AnyRule], fits: Callable[[AnyRule], bool]) -> AnyRule | None:
         """The rule that answers, counted as used; None when there is none."""
@@ -120,11 +125,11 @@ class StubBook:
     def start(self, call: Call) -> Answer | None:
         """Answer one call; None when a real one answers later."""
         tool = call.tool
-        turns = (
-            self.tasks.get(call.path)
-            or self.tasks.get(call.frame.node.name)
-            or self.tools.get(tool.name)
-        )
+        turns = self._of_task(call) if self.tasks else None
+        turns = turns or self.tools.get(tool.name)
+        if turns is not None and turns.fresh is not None:
+            turns.used[0] += 1
+            return new_tuple(Answer, (turns.fresh(), None, turns.after))
         if turns is None:
             if self._runs_for_real(tool):
                 return self._real(call)
@@ -156,6 +161,9 @@ class StubBook:
         return [fault for each in turns for fault in each.unused()]
 
     # --- calls -----------------------------------------------------------------------------------
+
+    def _of_task(self, call: Call) -> Turns | None:
+        return self.tasks.get(call.path) or self.tasks.get(call.frame.node.name)
 
     def _runs_for_real(self, tool: Tool) -> bool:
         if tool.effects == "pure" or self.real is True:
@@ -245,6 +253,34 @@ class StubBook:
             return message, _http_entry(request)
         answer = "{exit: 0, stdout: ''}" if tool in PROCESS_TOOLS else "{return: null}"
         return message, f"stubs:\n  {node.name}: {answer}"
+
+
+def _fixed_value(rule: Rule) -> Callable[[], object] | None:
+    """Copies of the one value of a rule that looks at nothing; a process's end is looked at."""
+    if not isinstance(rule, StubRule) or not rule.is_fixed:
+        return None
+    value = rule.value.render({})
+    is_process = isinstance(value, dict) and "exit_code" in value
+    return None if is_process else _copier(value)
+
+
+def _copier(value: object) -> Callable[[], object]:
+    """Deep copies of one value, which is looked through only once."""
+    if not isinstance(value, (dict, list)):
+        return lambda: value
+    data = cast("dict[object, object]", value)  # a list is copied and filled by the same calls
+    entries = data.items() if isinstance(value, dict) else enumerate(value)
+    inner = [(key, _copier(each)) for key, each in entries if isinstance(each, (dict, list))]
+    if not inner:
+        return data.copy
+
+    def copied() -> object:
+        made = data.copy()
+        for key, copy in inner:
+            made[key] = copy()
+        return made
+
+    return copied
 
 
 def _fits(rule: StubRule, call: Call) -> bool:

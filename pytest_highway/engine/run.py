@@ -34,7 +34,7 @@ from pytest_highway.engine.judging import (
 from pytest_highway.engine.limits import Budget
 from pytest_highway.engine.mailbox import Mailbox
 from pytest_highway.engine.operators import repeating, steps_of
-from pytest_highway.engine.performing import Performer
+from pytest_highway.engine.performing import PERFORM, Performer
 from pytest_highway.engine.precedence import precedes
 from pytest_highway.engine.rules import Verdict, judge
 from pytest_highway.engine.sections import Sections
@@ -50,6 +50,7 @@ from pytest_highway.events import (
     RunStarted,
     TaskEnded,
     TaskStarted,
+    new_tuple,
 )
 from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
@@ -104,7 +105,7 @@ class Engine:
         self._entered = False
         self._abort_fault: Fault | None = None
         self._agenda = agenda = Agenda(clock, self.log)
-        self._calls = Calls(plan, runner, services, agenda.deliver, agenda.at)
+        self._calls = Calls(plan, runner, services, agenda)
         self._mailbox = Mailbox(services, agenda.answer)
         self._sections = Sections(agenda.answer, agenda.at, settings.locks, settings.world)
         self._endings = Endings(services, self._sections, agenda, self._abort)
@@ -151,7 +152,7 @@ class Engine:
         limits = plan.workflow.limits
         if limits is None:
             return
-        run.budget = Budget(limits)
+        run.budgets = (Budget(limits), *run.budgets)
         if limits.max_duration is not None:
             moment = self.clock.now() + limits.max_duration
             # Behind all else of its moment: reaching a limit is no breach.
@@ -171,16 +172,19 @@ class Engine:
     def _turn(self) -> None:
         self._show()
         agenda = self._agenda
-        while agenda.ready:
-            key, run = heappop(agenda.ready)
-            self._begin(run, run.scope.nodes[key[-1]])
-        if agenda.answers:
-            self._resume(*agenda.answers.popleft())
-        elif not self.root.left:
-            return  # The last task ended without a call.
-        elif (self._calls.waits or agenda.has_timers) and self._calls.collect(agenda.until_timer()):
+        ready, answers = agenda.ready, agenda.answers
+        while ready or answers:
+            while ready:
+                key, run = heappop(ready)
+                self._begin(run, run.scope.nodes[key[-1]])
+            if answers:
+                self._resume(*answers.popleft())
+            self._show()
+        if not self.root.left:
+            return
+        if (self._calls.waits or agenda.has_timers) and self._calls.collect(agenda.until_timer()):
             return  # Also when only timers are left: a real runner wakes up for a Ctrl-C.
-        elif agenda.is_stuck():
+        if agenda.is_stuck():
             self._report_stuck()
         else:
             agenda.fire_next()
@@ -216,7 +220,9 @@ class Engine:
     def _begin(self, run: ScopeRun, node: Node) -> None:
         if run.ends[node.index] is not None:
             return
-        verdict = judge(run, node)
+        # Without problems the default rule lets everything run.
+        plain = not run.problems and node.rule == "all_live"
+        verdict = None if plain else judge(run, node)
         if verdict is None and (node.skip_if is not None or node.run_if is not None):
             verdict = self._gate(run, node)
         resumption = self._settings.resumption
@@ -227,12 +233,12 @@ class Engine:
         steps = steps_of(node) if recorded is None else repeating(recorded)
         frame = ExecutionFrame(run, node, steps, self.services)
         run.frames[node.index] = frame
-        self.log.append(TaskStarted(self.clock.now(), frame.path))
+        self.log.append(new_tuple(TaskStarted, (self.clock.now(), frame.path)))
         self._advance(frame, None)
 
     def _gate(self, run: ScopeRun, node: Node) -> Verdict | None:
         """`skip_if` and `run_if`, read once the rule has let the task run."""
-        self.memory.actor = run.actor(node)
+        self.memory.user = run.actor(node)
         for name, expression, skips in (
             ("skip_if", node.skip_if, True),
             ("run_if", node.run_if, False),
@@ -262,14 +268,16 @@ class Engine:
 
     def _advance(self, frame: ExecutionFrame, sent: Sent) -> None:
         """Send an answer, and perform effects until the operator waits for one."""
+        send = frame.steps.send
         while True:
-            self.memory.actor = frame.run.actor(frame.node)
+            self.memory.user = frame
             try:
-                effect = frame.steps.send(sent)
+                effect = send(sent)
             except StopIteration as stop:
-                self._endings.finish(frame, cast("Outcome", stop.value))
+                outcome: Outcome = stop.value
+                self._endings.finish(frame, outcome)
                 return
-            if self._performer.perform(frame, effect):
+            if PERFORM[type(effect)](self._performer, frame, effect):
                 return
             sent = None
 
@@ -277,18 +285,24 @@ class Engine:
         if frame.pending is not token:
             return  # The task was stopped meanwhile: a late answer is dropped.
         frame.pending = None
-        if type(token) is Join:
-            answer = frame.done.popleft()
-        elif type(token) is Call:
-            for event in self._calls.ended(token, cast("Answer", answer)):
-                self._mailbox.put(event)
+        if type(token) is not Call:
+            self._advance(frame, frame.entered.done.popleft() if type(token) is Join else answer)
+            self._heed_breach()
+            return
+        calls = self._calls
+        for event in calls.ended(token, cast("Answer", answer)):
+            self._mailbox.put(event)
         self._advance(frame, answer)
+        if calls.breach is not None:
+            self._heed_breach()
+        # Only now, so that in the log a call is over before the next one begins.
+        calls.release(token)
+
+    def _heed_breach(self) -> None:
+        """Stop a run one of whose limits was passed."""
         if self._calls.breach is not None and not self.stopped:
             self.stop_fault = self._calls.breach
             self._stop("failed", "a limit was passed")
-        if type(token) is Call:
-            # Only now, so that in the log a call is over before the next one begins.
-            self._calls.release(token)
 
     def _come_in(self, event: OutsideEvent) -> None:
         self._mailbox.put(EventEmitted(self.clock.now(), "", event.name, event.data))
@@ -341,7 +355,7 @@ class Engine:
         status = self.stopped or ("failed" if fault else "success")
         output = None
         if status == "success":
-            self.memory.actor = None
+            self.memory.user = None
             try:
                 output = output_of(self.plan, run)
             except EVALUATION_FAULTS as error:

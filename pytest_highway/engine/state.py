@@ -16,14 +16,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import RLock
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import TaskEnded
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import sum_of
 
-__all__ = ["Access", "Actor", "Layered", "MemoryConflict", "RunMemory", "TaskMemory", "TaskStates"]
+__all__ = [
+    "Access",
+    "Actor",
+    "Layered",
+    "MemoryConflict",
+    "RunMemory",
+    "TaskMemory",
+    "TaskStates",
+    "User",
+]
 
 Access = Literal["read", "write", "add"]
 CONFLICTING: dict[Access, tuple[Access, ...]] = {
@@ -48,25 +57,36 @@ class Actor(NamedTuple):
     node: int
     add_is_read: bool = False
 
+    def actor(self) -> Actor:
+        """Itself, as a user that is known already."""
+        return self
+
+
+class User(Protocol):
+    """Whoever may use memory, and is asked for its name only then: most tasks never do."""
+
+    def actor(self) -> Actor:
+        """Who it is."""
+
 
 Precedes = Callable[[Actor, Actor], bool]
 
 
 class RunMemory(Mapping[str, object]):
-    """The values, seen by expressions as a mapping; `actor` is the task that is being evaluated.
+    """The values, seen by expressions as a mapping; `user` is the task that is being evaluated.
 
     Tools in threads reach it by the `lock`.
     """
 
     def __init__(self, precedes: Precedes) -> None:
         self.values_by_key: dict[str, object] = {}
-        self.actor: Actor | None = None
+        self.user: User | None = None
         self._precedes = precedes
         self.lock = RLock()
         self._recent: dict[str, dict[Access, list[Actor]]] = {}
 
     def __getitem__(self, key: str) -> object:
-        return self.values_by_key[key] if self.actor is None else self.read(key, self.actor)
+        return self.values_by_key[key] if self.user is None else self.read(key, self.user.actor())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values_by_key)
