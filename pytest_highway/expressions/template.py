@@ -5,6 +5,11 @@
 * A `}}` that closes nothing is text. A value that holds braces is never rendered again.
 * Keys of mappings are not rendered, and so a key with a template in it is an error.
 
+The usual string has one template in it that only reads a path: `PATH_IN_TEXT` knows it, and
+`_PathInText` renders it, without a scanner, a parser and three closures, and in a third of their
+memory. Whatever it cannot render is rendered again by what the parser makes of the same string, so
+that every fault is told in one way.
+
 Data is compiled once and rendered often: what holds no template is found at compile time, and a
 list or mapping is copied whole with only its changing slots filled in. Every render gives fresh
 containers all the way down, also for what was read out of the roots: the caller may change them.
@@ -13,12 +18,24 @@ containers all the way down, also for what was read out of the roots: the caller
 from __future__ import annotations
 
 import functools
+import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from pytest_highway.expressions.closures import Code, Hole, Reference, Roots, Trace, joined, placed
+from pytest_highway.expressions.closures import (
+    Code,
+    Hole,
+    Reference,
+    Roots,
+    Trace,
+    joined,
+    placed,
+    read_step,
+)
 from pytest_highway.expressions.parser import parse_templates
+from pytest_highway.expressions.tokens import MAX_SOURCE, NAME, STEP, read_index
 from pytest_highway.expressions.values import (
     ATOMS,
     MAX_SIZE,
@@ -44,6 +61,12 @@ Render = Callable[[Roots], object]
 
 NO_TRACE: Trace = {}  # templates record nothing, so nothing writes to it
 
+# One template that reads a path of two names at least (one name may be a keyword), in text
+# without any brace.
+PATH_IN_TEXT = re.compile(
+    rf"(?P<before>[^{{}}]*+)\{{\{{\s*+(?P<path>{NAME.pattern}(?:{STEP})++)\s*+\}}\}}(?P<after>[^{{}}]*+)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -68,6 +91,20 @@ def compile_template(text: str) -> Template:
     """The compiled form of a string with any number of templates; raises `ExpressionError`."""
     if "{{" not in text:
         return Template(text, (), True, lambda roots: text)
+    simple = PATH_IN_TEXT.fullmatch(text) if len(text) <= MAX_SOURCE else None
+    if simple is None:
+        return parse_template(text)
+    before, path, after = simple.group("before", "path", "after")
+    # Names come again and again: one string for all.
+    root, *names = map(sys.intern, path.split("."))
+    steps = tuple(map(read_index, names))
+    reference = Reference(root, steps, simple.start("path"))
+    render = _PathInText(text, before, after, root, steps).render
+    return Template(text, (reference,), False, render)
+
+
+def parse_template(text: str) -> Template:
+    """As `compile_template`, always by the parser, of a text that holds a template."""
     references: list[Reference] = []
     try:
         parts = parse_templates(text, 0, len(text), references)
@@ -76,6 +113,32 @@ def compile_template(text: str) -> Template:
         raise
     references.sort(key=lambda each: each.offset)
     return Template(text, tuple(references), False, _renderer(text, _code(parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _PathInText:
+    """Renders what `PATH_IN_TEXT` knows."""
+
+    text: str
+    before: str
+    after: str
+    root: str
+    steps: tuple[str | int, ...]
+
+    def render(self, roots: Roots) -> object:
+        """A fresh value over `roots`, as the parser's closures give it."""
+        try:
+            value = roots[self.root]
+            for step in self.steps:
+                value = value[step] if type(value) is dict else read_step(value, step, ())
+            if not self.before and not self.after:
+                return value if type(value) in ATOMS else copy_data(value)
+            text = value if type(value) is str else as_text(value)
+            if len(text) <= MAX_SIZE - len(self.before) - len(self.after):
+                return f"{self.before}{text}{self.after}"
+        except (KeyError, ExpressionError, RecursionError):
+            pass  # outside of the handler, so that the located error has no noisy context
+        return parse_template(self.text).render(roots)
 
 
 def _code(parts: Sequence[str | Hole]) -> Code:
@@ -144,6 +207,8 @@ def compile_data(data: object, faults: Faults | None = None) -> Value:
     Every bad string or key is added to `faults` with its place in the data, and stands for itself
     then; without `faults`, the first one is raised.
     """
+    if not data and type(data) in EMPTY:
+        return EMPTY[type(data)]
     compiler = _Compiler([], [])
     render = compiler.compile(data, ())
     if faults is not None:
@@ -151,6 +216,13 @@ def compile_data(data: object, faults: Faults | None = None) -> Value:
     elif compiler.faults:
         raise compiler.faults[0][1]
     return Value(render is None, tuple(compiler.references), render or _constant(data))
+
+
+# Most tasks have no keyword arguments, and many no arguments at all.
+EMPTY: Mapping[type, Value] = {
+    list: Value(True, (), lambda roots: []),
+    dict: Value(True, (), lambda roots: {}),
+}
 
 
 def _constant(data: object) -> Render:
@@ -173,11 +245,11 @@ class _Compiler:
         if isinstance(data, (list, tuple)):
             # A list is copied and filled by the same calls as a mapping.
             base = cast("dict[str | int, object]", [*data])
-            return self.slots(base, list(enumerate(data)), loc)
-        if isinstance(data, Mapping):
+            return self.slots(base, tuple(enumerate(data)), loc)
+        if isinstance(data, (dict, Mapping)):  # `dict` first: the test of an ABC is slow
             for key in data:
                 self.check_key(key, loc)
-            return self.slots({**data}, list(data.items()), loc)
+            return self.slots({**data}, tuple(data.items()), loc)
         return None
 
     def string(self, text: str, loc: Loc) -> Render | None:
@@ -205,13 +277,19 @@ class _Compiler:
         loc: Loc,
     ) -> Render | None:
         """Renders a container: a shallow copy of `base`, with the slots that change filled in."""
-        renders = [(key, each, self.compile(each, (*loc, key))) for key, each in entries]
-        if all(render is None for _, _, render in renders):
+        renders: dict[str | int, Render] = {}
+        for key, each in entries:
+            kind = type(each)
+            if kind not in ATOMS or (kind is str and "{{" in cast("str", each)):
+                render = self.compile(each, (*loc, key))
+                if render is not None:
+                    renders[key] = render
+        if not renders:
             return None
         filled = tuple(
-            (key, render or _constant(each))
-            for key, each, render in renders
-            if render or type(each) not in ATOMS
+            (key, renders.get(key) or _constant(each))
+            for key, each in entries
+            if key in renders or type(each) not in ATOMS
         )
 
         def fill(roots: Roots) -> object:
