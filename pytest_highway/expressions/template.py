@@ -64,7 +64,7 @@ NO_TRACE: Trace = {}  # templates record nothing, so nothing writes to it
 # One template that reads a path of two names at least (one name may be a keyword), in text
 # without any brace.
 PATH_IN_TEXT = re.compile(
-    rf"(?P<before>[^{{}}]*+)\{{\{{\s*+(?P<path>{NAME.pattern}(?:{STEP})++)\s*+\}}\}}(?P<after>[^{{}}]*+)"
+    rf"([^{{}}]*+)\{{\{{\s*+({NAME.pattern}(?:{STEP})++)\s*+\}}\}}([^{{}}]*+)"
 )
 
 
@@ -86,25 +86,30 @@ class Template:
         return self._render(roots)
 
 
-@functools.lru_cache(maxsize=4096)
 def compile_template(text: str) -> Template:
     """The compiled form of a string with any number of templates; raises `ExpressionError`."""
     if "{{" not in text:
         return Template(text, (), True, lambda roots: text)
+    references, render = _compiled(text)
+    return Template(text, references, False, render)
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[tuple[Reference, ...], Render]:
+    """What a text that holds a template reads, and what renders it."""
     simple = PATH_IN_TEXT.fullmatch(text) if len(text) <= MAX_SOURCE else None
     if simple is None:
         return parse_template(text)
-    before, path, after = simple.group("before", "path", "after")
+    before, path, after = simple.groups()
     # Names come again and again: one string for all.
     root, *names = map(sys.intern, path.split("."))
-    steps = tuple(map(read_index, names))
-    reference = Reference(root, steps, simple.start("path"))
-    render = _PathInText(text, before, after, root, steps).render
-    return Template(text, (reference,), False, render)
+    steps = tuple([read_index(each) if each[0] in "0123456789" else each for each in names])
+    reference = Reference(root, steps, simple.start(2))
+    return (reference,), _PathInText(text, before, after, root, steps).render
 
 
-def parse_template(text: str) -> Template:
-    """As `compile_template`, always by the parser, of a text that holds a template."""
+def parse_template(text: str) -> tuple[tuple[Reference, ...], Render]:
+    """What a text reads and what renders it, by the parser, whatever its shape."""
     references: list[Reference] = []
     try:
         parts = parse_templates(text, 0, len(text), references)
@@ -112,10 +117,10 @@ def parse_template(text: str) -> Template:
         error.locate(0, text)
         raise
     references.sort(key=lambda each: each.offset)
-    return Template(text, tuple(references), False, _renderer(text, _code(parts)))
+    return tuple(references), _renderer(text, _code(parts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # Not frozen: that takes three times as long to make.
 class _PathInText:
     """Renders what `PATH_IN_TEXT` knows."""
 
@@ -138,7 +143,8 @@ class _PathInText:
                 return f"{self.before}{text}{self.after}"
         except (KeyError, ExpressionError, RecursionError):
             pass  # outside of the handler, so that the located error has no noisy context
-        return parse_template(self.text).render(roots)
+        _, render = parse_template(self.text)
+        return render(roots)
 
 
 def _code(parts: Sequence[str | Hole]) -> Code:
@@ -231,7 +237,7 @@ def _constant(data: object) -> Render:
     return lambda roots: copy_data(data)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Compiler:
     """One walk through data; a part without templates compiles to None."""
 
@@ -255,12 +261,12 @@ class _Compiler:
     def string(self, text: str, loc: Loc) -> Render | None:
         """What renders a string; a bad one is a fault, and stands for itself."""
         try:
-            template = compile_template(text)
+            references, render = _compiled(text)
         except ExpressionError as error:
             self.faults.append((loc, error))
             return None
-        self.references.extend((loc, each) for each in template.references)
-        return template.render
+        self.references.extend([(loc, each) for each in references])
+        return render
 
     def check_key(self, key: object, loc: Loc) -> None:
         """Refuses a template in a key, which would otherwise stay there as braces."""
@@ -276,7 +282,7 @@ class _Compiler:
         entries: Sequence[tuple[str | int, object]],
         loc: Loc,
     ) -> Render | None:
-        """Renders a container: a shallow copy of `base`, with the slots that change filled in."""
+        """What renders a container with these entries, of which `base` is a copy."""
         renders: dict[str | int, Render] = {}
         for key, each in entries:
             kind = type(each)
@@ -292,10 +298,19 @@ class _Compiler:
             if key in renders or type(each) not in ATOMS
         )
 
-        def fill(roots: Roots) -> object:
-            made = base.copy()
-            for key, render in filled:
-                made[key] = render(roots)
-            return made
+        return _Filled(base, filled).render
 
-        return fill
+
+@dataclass(slots=True, eq=False)
+class _Filled:
+    """Renders a container: a shallow copy of `base`, and in its `slots` what they render."""
+
+    base: dict[str | int, object]
+    slots: tuple[tuple[str | int, Render], ...]
+
+    def render(self, roots: Roots) -> object:
+        """Fresh data over `roots`."""
+        made = self.base.copy()
+        for key, render in self.slots:
+            made[key] = render(roots)
+        return made

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pytest_highway.planning.plan import Loc, ReportFault
-from pytest_highway.reading.models import Foreach, OperatorBase, Parallel, While, Workflow
+from pytest_highway.reading.models import AnyOperator, Foreach, Parallel, While, Workflow
+from pytest_highway.reading.plain_tasks import PlainTask
 
 __all__ = ["Claims", "claim_bodies"]
 
@@ -35,7 +36,8 @@ def claim_bodies(workflow: Workflow, fault: ReportFault) -> Claims:
     """What the bodies and branches of a workflow claim."""
     claimer = _Claimer(workflow, fault)
     for name, model in workflow.tasks.items():
-        claimer.claim(name, model, ("tasks", name), (), loop=None)
+        if not isinstance(model, PlainTask):
+            claimer.claim(name, model, ("tasks", name), (), loop=None)
     claims = claimer.claims
     for name, model in workflow.tasks.items():
         if model.is_internal_loop_task and name not in claims:
@@ -51,7 +53,7 @@ class _Claimer:
         self.claims = Claims()
 
     def claim(
-        self, name: str, model: OperatorBase, loc: Loc, around: tuple[str, ...], loop: str | None
+        self, name: str, model: AnyOperator, loc: Loc, around: tuple[str, ...], loop: str | None
     ) -> None:
         """Note what `model` lists; `around` names what it stands in, `loop` the nearest loop."""
         inside = (*around, name)
@@ -92,7 +94,7 @@ class _Claimer:
         self.fault((*loc, "task_id"), message)
 
 
-def _entries(model: OperatorBase) -> Iterator[tuple[Loc, str | OperatorBase]]:
+def _entries(model: AnyOperator) -> Iterator[tuple[Loc, str | AnyOperator]]:
     """What an operator's body or branches list, each with its place below the operator."""
     if isinstance(model, Foreach | While):
         for number, each in enumerate(model.loop_body):

@@ -9,7 +9,7 @@ a parallel or a condition around it waits only for its start or decision, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,8 +18,12 @@ from pytest_highway.events import Outline
 from pytest_highway.planning.graph import Graph
 from pytest_highway.planning.plan import Loc, Node, ReportFault, Scope
 from pytest_highway.reading.models import Condition
+from pytest_highway.reading.plain_tasks import PlainTask
 
 __all__ = ["Draft", "Names", "link"]
+
+# What a name in a field is called in messages.
+WORDS = {"dependencies": "dependency", "after": "task"}
 
 
 class Names:
@@ -92,16 +96,19 @@ class _Linker:
             self._members(node, branch, members)
         self.providers = self._providers()
         for node in scope.nodes:
-            if isinstance(node.model, Condition):
-                self._targets(node, node.model)
-            self._fallback(node)
+            model = node.model
+            if isinstance(model, Condition):
+                self._targets(node, model)
+            if model.on_failure is not None or model.fallback_step is not None:
+                self._fallback(node)
         self._mark_cleaning()
         around = {node.index: self._around(node) for node in scope.nodes if node.member_of}
         for node in scope.nodes:
             self._edges(node, around.get(node.index, frozenset()))
         self._finally_edges()
         self._connect()
-        scope.order = [each for each in scope.graph.sort() if each < len(scope.nodes)]
+        order = scope.graph.sort()
+        scope.order = [each for each in order if each < len(scope.nodes)] if scope.ends else order
         if len(scope.order) < len(scope.nodes):
             self._report_cycle()
         elif self.draft.start is not None:
@@ -121,7 +128,8 @@ class _Linker:
     # --- parallel ------------------------------------------------------------------------------
 
     def _members(self, node: Node, branch: str, members: list[str]) -> None:
-        node.branches[branch] = []
+        inside: list[int] = []
+        node.branches = {**node.branches, branch: inside}
         for number, name in enumerate(members):
             member = self.scope.by_id.get(name)
             if member is None:
@@ -132,7 +140,7 @@ class _Linker:
                 self.fault(loc, f"{name!r} is a member of {other!r} already")
             elif member is not node:  # Which is reported where it was claimed.
                 member.member_of = (node.index, branch)
-                node.branches[branch].append(member.index)
+                inside.append(member.index)
 
     def _around(self, node: Node) -> frozenset[int]:
         """The parallels that a member stands in, from the inside out."""
@@ -197,16 +205,16 @@ class _Linker:
 
     def _edges(self, node: Node, around: frozenset[int]) -> None:
         model = node.model
-        listed = list(model.dependencies or [])
         follows = self.draft.implicit.get(node.index)
-        if follows is not None:
-            listed = [follows]
-        named = self._named(node, "dependencies", listed)
-        after = self._named(node, "after", model.after)
+        listed = model.dependencies or () if follows is None else (follows,)
+        named = self._named(node, "dependencies", listed) if listed else []
+        after = self._named(node, "after", model.after) if model.after else []
+        if not isinstance(model, PlainTask):
+            named += self._consumed(node)
+        if node.index in self.implied:
+            named += self.implied[node.index]
+        upstream = dict.fromkeys(each for each in named if each not in around)
         starts = () if node.member_of is None else (node.member_of[0],)
-        named += self._consumed(node)
-        upstream = dict.fromkeys([*named, *self.implied.get(node.index, ())])
-        upstream = dict.fromkeys(each for each in upstream if each not in around)
         if node.fallback_for is not None:
             self._reject_choice(node)
             # A fallback starts when its task has failed: what it lists besides comes earlier.
@@ -215,9 +223,10 @@ class _Linker:
         elif node.is_finally:
             after, upstream, starts = [*upstream, *after], {}, ()
         node.upstream, node.starts = tuple(upstream), starts
-        node.after = tuple(
-            each for each in dict.fromkeys(after) if each not in upstream and each not in around
-        )
+        if after:
+            node.after = tuple(
+                each for each in dict.fromkeys(after) if each not in upstream and each not in around
+            )
 
     def _reject_choice(self, node: Node) -> None:
         for each in self.implied.get(node.index, ()):
@@ -225,13 +234,22 @@ class _Linker:
             message = f"{node.id!r} is a fallback; no condition may choose it"
             self.fault((*condition.loc, _side(condition, node)), message)
 
-    def _named(self, node: Node, field: str, names: list[str]) -> list[int]:
+    def _named(self, node: Node, field: str, names: Sequence[str]) -> list[int]:
         found = []
-        what = "dependency" if field == "dependencies" else "task"
+        known, here = self.draft.names[node.index], self.scope.by_id
         for number, name in enumerate(names):
-            if name in self.draft.loops and self.draft.names[node.index].find(name) is None:
+            target = known.find(name)
+            if target is None and name in self.draft.loops:
                 continue  # On a loop around it: accepted, and means nothing.
-            loc = (*node.loc, field, number)
+            if (
+                target is not None
+                and target is not node
+                and target.fallback_for is None
+                and here.get(target.id) is target
+            ):
+                found.append(target.index)
+                continue
+            loc, what = (*node.loc, field, number), WORDS[field]
             target = self._resolve(node, name, loc, what)
             if target is node:
                 self.fault(loc, f"{node.id!r} depends on itself")
@@ -245,6 +263,8 @@ class _Linker:
         """Who provides what; a name that two tasks provide is an error."""
         found: dict[str, Node] = {}
         for node in self.scope.nodes:
+            if isinstance(node.model, PlainTask):
+                continue
             for number, name in enumerate(getattr(node.model, "provides", ())):
                 other = found.setdefault(name, node)
                 if other is not node:
@@ -288,14 +308,18 @@ class _Linker:
         scope.ends = {node.index: len(nodes) + place for place, node in enumerate(parallels)}
         scope.graph = Graph(len(nodes) + len(parallels), len(nodes))
         scope.waits = []
+        # Where a vertex stands for each task and nothing else, the edges are the vertices.
+        is_bare = not parallels and all(node.fallback is None for node in nodes)
         for node in nodes:
-            for each in node.upstream:
-                nodes[each].downstream.append(node.index)
-            for each in node.after:
-                nodes[each].followers.append(node.index)
-            counted = len(node.upstream) + len(node.starts) + len(node.after)
+            index, upstream, after = node.index, node.upstream, node.after
+            for each in upstream:
+                nodes[each].downstream = _and_one(nodes[each].downstream, index)
+            for each in after:
+                nodes[each].followers = _and_one(nodes[each].followers, index)
+            counted = len(upstream) + len(node.starts) + len(after)
             scope.waits.append(counted + (node.fallback_for is not None))
-            scope.graph.place_after(node.index, list(dict.fromkeys(self._before(node))))
+            before = upstream + after if is_bare else tuple(dict.fromkeys(self._before(node)))
+            scope.graph.place_after(index, before)
         for node in parallels:
             behind = [each for member in node.members for each in self._whole(member, node.index)]
             scope.graph.place_after(scope.ends[node.index], [node.index, *dict.fromkeys(behind)])
@@ -355,6 +379,15 @@ class _Linker:
                 self.fault(node.loc, f"{message} {name!r}", key=True)
 
 
+def _and_one(numbers: Sequence[int], number: int) -> Sequence[int]:
+    """One more number: of the usual one a tuple is made, which is half of a list."""
+    if not numbers:
+        return (number,)
+    more = numbers if isinstance(numbers, list) else [*numbers]
+    more.append(number)
+    return more
+
+
 def _side(before: Node, after: Node) -> str:
     """Which side of the condition `before` names `after`, or an empty text."""
     sides = zip(("if_true", "if_false"), before.targets, strict=True)
@@ -362,6 +395,8 @@ def _side(before: Node, after: Node) -> str:
 
 
 def _outline(node: Node) -> Outline:
+    if node.body is None and node.nested is None:
+        return Outline(node.id, node.kind, node.result_key)
     inside = node.body if node.nested is None else node.nested.scope
     body = () if inside is None else inside.outline
     return Outline(node.id, node.kind, node.result_key, body)
