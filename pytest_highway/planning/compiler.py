@@ -56,6 +56,8 @@ MANY = 1_000
 # Gives the plan of a file by its name beside this one, held to a bound on attempts in seconds.
 LoadFile = Callable[[str, float | None], Plan]
 
+SKIP = Fallback()  # what follows a failure where nobody says anything else
+
 # Its first argument is parsed as code.
 SHELL = "tools.shell.run"
 
@@ -172,7 +174,7 @@ class _Compiler:
         node.rule = model.trigger_rule or defaults.trigger_rule or "all_live"
         node.is_finally = model.is_finally
         node.critical = model.critical or model.is_finally
-        policy = model.on_failure or defaults.on_failure or Fallback()
+        policy = model.on_failure or defaults.on_failure or SKIP
         node.policy = "skip_dependents" if model.fallback_step else policy.policy
         self._reject_both(node, "timeout")
         node.timeout = model.timeout

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import cast
 
 from pytest_highway.errors import did_you_mean
 from pytest_highway.events import Outline
 from pytest_highway.planning.graph import Graph
 from pytest_highway.planning.plan import Loc, Node, ReportFault, Scope
-from pytest_highway.reading.models import Condition
-from pytest_highway.reading.plain_tasks import PlainTask
+from pytest_highway.reading.models import AnyTask, Condition
 
 __all__ = ["Draft", "Names", "link"]
 
@@ -97,8 +97,8 @@ class _Linker:
         self.providers = self._providers()
         for node in scope.nodes:
             model = node.model
-            if isinstance(model, Condition):
-                self._targets(node, model)
+            if node.kind == "condition":
+                self._targets(node, cast("Condition", model))
             if model.on_failure is not None or model.fallback_step is not None:
                 self._fallback(node)
         self._mark_cleaning()
@@ -209,8 +209,8 @@ class _Linker:
         listed = model.dependencies or () if follows is None else (follows,)
         named = self._named(node, "dependencies", listed) if listed else []
         after = self._named(node, "after", model.after) if model.after else []
-        if not isinstance(model, PlainTask):
-            named += self._consumed(node)
+        if node.kind == "task" and (consumed := cast("AnyTask", model).consumes):
+            named += self._consumed(node, consumed)
         if node.index in self.implied:
             named += self.implied[node.index]
         upstream = dict.fromkeys(each for each in named if each not in around)
@@ -263,17 +263,17 @@ class _Linker:
         """Who provides what; a name that two tasks provide is an error."""
         found: dict[str, Node] = {}
         for node in self.scope.nodes:
-            if isinstance(node.model, PlainTask):
+            if node.kind != "task":
                 continue
-            for number, name in enumerate(getattr(node.model, "provides", ())):
+            for number, name in enumerate(cast("AnyTask", node.model).provides):
                 other = found.setdefault(name, node)
                 if other is not node:
                     loc = (*node.loc, "provides", number)
                     self.fault(loc, f"{name!r} is provided by {other.id!r} as well")
         return found
 
-    def _consumed(self, node: Node) -> Iterator[int]:
-        for number, name in enumerate(getattr(node.model, "consumes", ())):
+    def _consumed(self, node: Node, names: Sequence[str]) -> Iterator[int]:
+        for number, name in enumerate(names):
             provider = self.providers.get(name)
             loc = (*node.loc, "consumes", number)
             if provider is None:

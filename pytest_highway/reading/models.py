@@ -247,6 +247,9 @@ class Defaults(Strict):
     trigger_rule: Rule | None = None
 
 
+NO_DEFAULTS = Defaults()
+
+
 # --- operators -------------------------------------------------------------------------------
 
 
@@ -419,7 +422,7 @@ class Workflow(Strict):
     start_task: str | None = None
     variables: Data = Field(default_factory=dict)
     env: Environment = Field(default_factory=dict)
-    defaults: Defaults = Defaults()
+    defaults: Defaults = Field(default_factory=lambda: NO_DEFAULTS)
     max_concurrency: Count = 4
     max_step_duration: Duration | None = None
     limits: Limits | None = None
