@@ -208,7 +208,7 @@ class Value:
 
 
 def compile_data(data: object, faults: Faults | None = None) -> Value:
-    """The compiled form of nested plain data whose strings may be templates.
+    """The compiled form of nested plain data, which is kept, whose strings may be templates.
 
     Every bad string or key is added to `faults` with its place in the data, and stands for itself
     then; without `faults`, the first one is raised.
@@ -250,12 +250,13 @@ class _Compiler:
             return self.string(data, loc) if "{{" in data else None
         if isinstance(data, (list, tuple)):
             # A list is copied and filled by the same calls as a mapping.
-            base = cast("dict[str | int, object]", [*data])
-            return self.slots(base, tuple(enumerate(data)), loc)
+            listed = cast("dict[str | int, object]", data if type(data) is list else [*data])
+            return self.slots(listed, tuple(enumerate(data)), loc)
         if isinstance(data, (dict, Mapping)):  # `dict` first: the test of an ABC is slow
             for key in data:
                 self.check_key(key, loc)
-            return self.slots({**data}, tuple(data.items()), loc)
+            base = data if type(data) is dict else {**data}
+            return self.slots(base, tuple(data.items()), loc)
         return None
 
     def string(self, text: str, loc: Loc) -> Render | None:

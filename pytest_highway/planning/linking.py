@@ -72,7 +72,6 @@ class Draft:
         """Add a node whose names mean what `names` says."""
         self.scope.nodes.append(node)
         self.scope.by_id[node.id] = node
-        self.scope.index[node.id] = node.index
         self.names.append(names)
 
 

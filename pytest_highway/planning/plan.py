@@ -131,7 +131,6 @@ class Scope:
     graph: Graph = field(default_factory=lambda: Graph(0))
     order: Sequence[int] = ()
     by_id: dict[str, Node] = field(default_factory=dict)
-    index: dict[str, int] = field(default_factory=dict)
     waits: list[int] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=dict)
     outline: tuple[Outline, ...] = ()
