@@ -20,9 +20,9 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 from pytest_highway.expressions.closures import (
     Code,
@@ -57,7 +57,6 @@ __all__ = [
 
 Loc = tuple[str | int, ...]
 Faults = list[tuple[Loc, ExpressionError]]
-Render = Callable[[Roots], object]
 
 NO_TRACE: Trace = {}  # templates record nothing, so nothing writes to it
 
@@ -66,6 +65,13 @@ NO_TRACE: Trace = {}  # templates record nothing, so nothing writes to it
 PATH_IN_TEXT = re.compile(
     rf"([^{{}}]*+)\{{\{{\s*+({NAME.pattern}(?:{STEP})++)\s*+\}}\}}([^{{}}]*+)"
 )
+
+
+class Renderer(Protocol):
+    """What gives a value: a constant, a template, or data with templates in it."""
+
+    def render(self, roots: Roots) -> object:
+        """A fresh value over `roots`; every fault is a located `ExpressionError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +85,23 @@ class Template:
     source: str
     references: tuple[Reference, ...]
     constant: bool
-    _render: Render = field(repr=False, compare=False)
+    _renderer: Renderer = field(repr=False, compare=False)
 
     def render(self, roots: Roots) -> object:
         """A fresh value over `roots`; every fault is a located `ExpressionError`."""
-        return self._render(roots)
+        return self._renderer.render(roots)
 
 
 def compile_template(text: str) -> Template:
     """The compiled form of a string with any number of templates; raises `ExpressionError`."""
     if "{{" not in text:
-        return Template(text, (), True, lambda roots: text)
-    references, render = _compiled(text)
-    return Template(text, references, False, render)
+        return Template(text, (), True, _Constant(text))
+    references, renderer = _compiled(text)
+    return Template(text, references, False, renderer)
 
 
 @functools.lru_cache(maxsize=4096)
-def _compiled(text: str) -> tuple[tuple[Reference, ...], Render]:
+def _compiled(text: str) -> tuple[tuple[Reference, ...], Renderer]:
     """What a text that holds a template reads, and what renders it."""
     simple = PATH_IN_TEXT.fullmatch(text) if len(text) <= MAX_SOURCE else None
     if simple is None:
@@ -105,10 +111,10 @@ def _compiled(text: str) -> tuple[tuple[Reference, ...], Render]:
     root, *names = map(sys.intern, path.split("."))
     steps = tuple([read_index(each) if each[0] in "0123456789" else each for each in names])
     reference = Reference(root, steps, simple.start(2))
-    return (reference,), _PathInText(text, before, after, root, steps).render
+    return (reference,), _PathInText(text, before, after, root, steps)
 
 
-def parse_template(text: str) -> tuple[tuple[Reference, ...], Render]:
+def parse_template(text: str) -> tuple[tuple[Reference, ...], Renderer]:
     """What a text reads and what renders it, by the parser, whatever its shape."""
     references: list[Reference] = []
     try:
@@ -117,10 +123,43 @@ def parse_template(text: str) -> tuple[tuple[Reference, ...], Render]:
         error.locate(0, text)
         raise
     references.sort(key=lambda each: each.offset)
-    return tuple(references), _renderer(text, _code(parts))
+    return tuple(references), _Parsed(text, _code(parts))
 
 
-@dataclass(slots=True, eq=False)  # Not frozen: that takes three times as long to make.
+# Renderers are not frozen: that takes three times as long to make.
+
+
+@dataclass(slots=True, eq=False)
+class _Constant:
+    """Renders what holds no template."""
+
+    data: object
+
+    def render(self, roots: Roots) -> object:
+        """Fresh data."""
+        return copy_data(self.data)
+
+
+@dataclass(slots=True, eq=False)
+class _Parsed:
+    """Renders a string by what the parser made of it."""
+
+    text: str
+    code: Code
+
+    def render(self, roots: Roots) -> object:
+        """A fresh value over `roots`."""
+        try:
+            value = self.code(roots, NO_TRACE)
+            return value if type(value) in ATOMS else copy_data(value)
+        except ExpressionError as error:
+            error.locate(0, self.text)
+            raise
+        except RecursionError:
+            raise ExpressionError("the value is nested too deeply", 0, self.text) from None
+
+
+@dataclass(slots=True, eq=False)
 class _PathInText:
     """Renders what `PATH_IN_TEXT` knows."""
 
@@ -143,8 +182,7 @@ class _PathInText:
                 return f"{self.before}{text}{self.after}"
         except (KeyError, ExpressionError, RecursionError):
             pass  # outside of the handler, so that the located error has no noisy context
-        _, render = parse_template(self.text)
-        return render(roots)
+        return parse_template(self.text)[1].render(roots)
 
 
 def _code(parts: Sequence[str | Hole]) -> Code:
@@ -173,20 +211,6 @@ def _around(hole: Hole, before: str, after: str) -> Code:
     return surround
 
 
-def _renderer(text: str, code: Code) -> Render:
-    def render(roots: Roots) -> object:
-        try:
-            value = code(roots, NO_TRACE)
-            return value if type(value) in ATOMS else copy_data(value)
-        except ExpressionError as error:
-            error.locate(0, text)
-            raise
-        except RecursionError:
-            raise ExpressionError("the value is nested too deeply", 0, text) from None
-
-    return render
-
-
 # Data --------------------------------------------------------------------------------------------
 
 
@@ -200,11 +224,11 @@ class Value:
 
     constant: bool
     references: tuple[tuple[Loc, Reference], ...]
-    _render: Render = field(repr=False, compare=False)
+    _renderer: Renderer = field(repr=False, compare=False)
 
     def render(self, roots: Roots) -> object:
         """Fresh data over `roots`; a fault is an `ExpressionError`, located in its own string."""
-        return self._render(roots)
+        return self._renderer.render(roots)
 
 
 def compile_data(data: object, faults: Faults | None = None) -> Value:
@@ -216,25 +240,19 @@ def compile_data(data: object, faults: Faults | None = None) -> Value:
     if not data and type(data) in EMPTY:
         return EMPTY[type(data)]
     compiler = _Compiler([], [])
-    render = compiler.compile(data, ())
+    renderer = compiler.compile(data, ())
     if faults is not None:
         faults.extend(compiler.faults)
     elif compiler.faults:
         raise compiler.faults[0][1]
-    return Value(render is None, tuple(compiler.references), render or _constant(data))
+    return Value(renderer is None, tuple(compiler.references), renderer or _Constant(data))
 
 
 # Most tasks have no keyword arguments, and many no arguments at all.
 EMPTY: Mapping[type, Value] = {
-    list: Value(True, (), lambda roots: []),
-    dict: Value(True, (), lambda roots: {}),
+    list: Value(True, (), _Constant([])),
+    dict: Value(True, (), _Constant({})),
 }
-
-
-def _constant(data: object) -> Render:
-    if type(data) in ATOMS:
-        return lambda roots: data
-    return lambda roots: copy_data(data)
 
 
 @dataclass(slots=True, eq=False)
@@ -244,7 +262,7 @@ class _Compiler:
     references: list[tuple[Loc, Reference]]
     faults: Faults
 
-    def compile(self, data: object, loc: Loc) -> Render | None:
+    def compile(self, data: object, loc: Loc) -> Renderer | None:
         """What renders the data that stands at `loc`."""
         if isinstance(data, str):
             return self.string(data, loc) if "{{" in data else None
@@ -259,15 +277,15 @@ class _Compiler:
             return self.slots(base, tuple(data.items()), loc)
         return None
 
-    def string(self, text: str, loc: Loc) -> Render | None:
+    def string(self, text: str, loc: Loc) -> Renderer | None:
         """What renders a string; a bad one is a fault, and stands for itself."""
         try:
-            references, render = _compiled(text)
+            references, renderer = _compiled(text)
         except ExpressionError as error:
             self.faults.append((loc, error))
             return None
         self.references.extend([(loc, each) for each in references])
-        return render
+        return renderer
 
     def check_key(self, key: object, loc: Loc) -> None:
         """Refuses a template in a key, which would otherwise stay there as braces."""
@@ -282,24 +300,21 @@ class _Compiler:
         base: dict[str | int, object],
         entries: Sequence[tuple[str | int, object]],
         loc: Loc,
-    ) -> Render | None:
-        """What renders a container with these entries, of which `base` is a copy."""
-        renders: dict[str | int, Render] = {}
+    ) -> Renderer | None:
+        """What renders the container `base`, which has these entries."""
+        changing: dict[str | int, Renderer] = {}
         for key, each in entries:
             kind = type(each)
             if kind not in ATOMS or (kind is str and "{{" in cast("str", each)):
-                render = self.compile(each, (*loc, key))
-                if render is not None:
-                    renders[key] = render
-        if not renders:
+                renderer = self.compile(each, (*loc, key))
+                if renderer is not None:
+                    changing[key] = renderer
+        if not changing:
             return None
-        filled = tuple(
-            (key, renders.get(key) or _constant(each))
-            for key, each in entries
-            if key in renders or type(each) not in ATOMS
-        )
-
-        return _Filled(base, filled).render
+        for key, each in entries:
+            if key not in changing and type(each) not in ATOMS:
+                changing[key] = _Constant(each)
+        return _Filled(base, tuple(changing.items()))
 
 
 @dataclass(slots=True, eq=False)
@@ -307,11 +322,11 @@ class _Filled:
     """Renders a container: a shallow copy of `base`, and in its `slots` what they render."""
 
     base: dict[str | int, object]
-    slots: tuple[tuple[str | int, Render], ...]
+    slots: tuple[tuple[str | int, Renderer], ...]
 
     def render(self, roots: Roots) -> object:
         """Fresh data over `roots`."""
         made = self.base.copy()
-        for key, render in self.slots:
-            made[key] = render(roots)
+        for key, renderer in self.slots:
+            made[key] = renderer.render(roots)
         return made
