@@ -239,11 +239,9 @@ def compile_data(data: object, faults: Faults | None = None) -> Value:
     """
     if not data and type(data) in EMPTY:
         return EMPTY[type(data)]
-    compiler = _Compiler([], [])
+    compiler = _Compiler([], [] if faults is None else faults)
     renderer = compiler.compile(data, ())
-    if faults is not None:
-        faults.extend(compiler.faults)
-    elif compiler.faults:
+    if faults is None and compiler.faults:
         raise compiler.faults[0][1]
     return Value(renderer is None, tuple(compiler.references), renderer or _Constant(data))
 

@@ -123,8 +123,9 @@ class _Compiler:
             raise SourceError(self.faults)  # There is no graph to say more about.
         draft = Draft(Scope(), workflow.start_task)
         names = Names(None)
+        claimed = {*claims.owner, *claims.twins}
         for name, model in workflow.tasks.items():
-            if name not in claims:
+            if name not in claimed:
                 self._add(draft, names, name, model, ("tasks", name), prefix="")
         link(draft, self.fault)
         output = None

@@ -102,8 +102,9 @@ class _Linker:
                 self._fallback(node)
         self._mark_cleaning()
         around = {node.index: self._around(node) for node in scope.nodes if node.member_of}
+        nowhere: frozenset[int] = frozenset()
         for node in scope.nodes:
-            self._edges(node, around.get(node.index, frozenset()))
+            self._edges(node, around.get(node.index, nowhere))
         self._finally_edges()
         self._connect()
         order = scope.graph.sort()
@@ -192,8 +193,7 @@ class _Linker:
 
     def _mark_cleaning(self) -> None:
         """What stands in for a `finally` task may be needed whenever that task is."""
-        for node in self.scope.nodes:
-            each = node
+        for each in [node for node in self.scope.nodes if node.is_finally]:
             while each.is_finally and each.fallback is not None:
                 each = self.scope.nodes[each.fallback]
                 if each.is_finally:
@@ -287,8 +287,8 @@ class _Linker:
         """A `finally` task that depends on nothing comes after all others of its list."""
         nodes = self.scope.nodes
         others: tuple[int, ...] | None = None
-        for node in nodes:
-            if not node.is_finally or node.fallback_for is not None or node.model.dependencies:
+        for node in [each for each in nodes if each.is_finally]:
+            if node.fallback_for is not None or node.model.dependencies:
                 continue
             if node.member_of is not None:
                 parallel, branch = node.member_of

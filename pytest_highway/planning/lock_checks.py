@@ -21,6 +21,8 @@ def lock_faults(plan: Plan) -> Iterator[tuple[Loc, str]]:
 
 def _faults_in(scope: Scope, held: frozenset[str]) -> Iterator[tuple[Loc, str]]:
     for node in scope.nodes:
+        if node.lock is None and node.body is None and node.nested is None:
+            continue
         around = held | {each.lock.name for each in _parallels(scope, node) if each.lock}
         if node.lock is not None:
             name = node.lock.name
