@@ -83,7 +83,7 @@ class Node:
     downstream: Sequence[int] = ()
     followers: Sequence[int] = ()
     targets: tuple[int | None, int | None] = (None, None)
-    branches: Mapping[str, list[int]] = NO_BRANCHES
+    branches: Mapping[str, list[int]] = field(default_factory=lambda: NO_BRANCHES)
     member_of: tuple[int, str] | None = None
     is_finally: bool = False
     critical: bool = True

@@ -367,28 +367,18 @@ def _plain_first(value: object, read: ValidatorFunctionWrapHandler) -> object:
     return read_plain_task(value) or read(value)
 
 
-_Operator = Annotated[
+_Operators = (
     Annotated[Task, Tag("task")]
     | Annotated[Condition, Tag("condition")]
     | Annotated[Parallel, Tag("parallel")]
     | Annotated[Foreach, Tag("foreach")]
     | Annotated[While, Tag("while")]
     | Annotated[Wait, Tag("wait")]
-    | Annotated[NestedWorkflow, Tag("workflow")],
-    Discriminator(_tag),
-    WrapValidator(_plain_first),
-]
+    | Annotated[NestedWorkflow, Tag("workflow")]
+)
+_Operator = Annotated[_Operators, Discriminator(_tag), WrapValidator(_plain_first)]
 _BodyItem = Annotated[
-    Annotated[str, Tag("id")]
-    | Annotated[Task, Tag("task")]
-    | Annotated[Condition, Tag("condition")]
-    | Annotated[Parallel, Tag("parallel")]
-    | Annotated[Foreach, Tag("foreach")]
-    | Annotated[While, Tag("while")]
-    | Annotated[Wait, Tag("wait")]
-    | Annotated[NestedWorkflow, Tag("workflow")],
-    Discriminator(_tag),
-    WrapValidator(_plain_first),
+    Annotated[str, Tag("id")] | _Operators, Discriminator(_tag), WrapValidator(_plain_first)
 ]
 
 AnyTask: TypeAlias = PlainTask | Task

@@ -10,8 +10,9 @@ model's to read and to report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterable, Mapping
+from types import NoneType
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pytest_highway.reading.models import Cache, Fallback, Lock, Retry, TimeoutPolicy
@@ -23,7 +24,6 @@ NO_ARGS: Final[list[object]] = []
 NO_KWARGS: Final[dict[str, object]] = {}
 
 TEXT = frozenset({str})
-OPTIONAL_TEXT = (str, type(None))
 
 
 class PlainTask:
@@ -72,37 +72,39 @@ class PlainTask:
     task_id: str | None
 
 
-KEYS = frozenset({*PlainTask.__slots__, "operator_type"})
+# Each key that a plain task may have, with the types of its value.
+TYPES: Final[Mapping[object, tuple[type, ...]]] = {
+    "function": (str,),
+    "args": (list,),
+    "kwargs": (dict,),
+    "dependencies": (list, NoneType),
+    "result_key": (str, NoneType),
+    "description": (str,),
+    "task_id": (str, NoneType),
+    "operator_type": (str,),
+}
 
 
 def read_plain_task(data: object) -> PlainTask | None:
     """The plain task that a mapping is, or None where it is anything else or has faults."""
-    if type(data) is not dict or not data.keys() <= KEYS:
+    if type(data) is not dict or "function" not in data:
         return None
+    for key, value in data.items():
+        if type(value) not in TYPES.get(key, ()):
+            return None
     get = data.get
+    if get("operator_type", "task") != "task":
+        return None
     task = PlainTask()
-    function = get("function")
-    task.args = args = get("args", NO_ARGS)
-    task.kwargs = kwargs = get("kwargs", NO_KWARGS)
-    task.dependencies = dependencies = get("dependencies")
+    task.function = data["function"]
+    task.args = get("args", NO_ARGS)
+    task.kwargs = get("kwargs", NO_KWARGS)
+    task.dependencies = get("dependencies")
     task.result_key = get("result_key")
     task.description = get("description", "")
     task.task_id = get("task_id")
-    if type(function) is not str:
-        return None
-    task.function = function
-    is_plain = (
-        type(args) is list
-        and type(kwargs) is dict
-        and (not kwargs or TEXT.issuperset(map(type, kwargs)))
-        and (dependencies is None or _is_list_of_text(dependencies))
-        and type(task.result_key) in OPTIONAL_TEXT
-        and type(task.description) is str
-        and type(task.task_id) in OPTIONAL_TEXT
-        and get("operator_type", "task") == "task"
-    )
-    return task if is_plain else None
+    return task if _are_texts(task.kwargs) and _are_texts(task.dependencies or ()) else None
 
 
-def _is_list_of_text(value: object) -> bool:
-    return type(value) is list and TEXT.issuperset(map(type, cast("list[object]", value)))
+def _are_texts(values: Iterable[object]) -> bool:
+    return TEXT.issuperset(map(type, values))
