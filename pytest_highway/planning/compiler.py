@@ -158,16 +158,20 @@ class _Compiler:
             self.fault(loc, f"there are two tasks {name!r} in one list", key=True)
         names.local[name] = node
         draft.add(node, names)
+        self._common(node, model)
+        OPERATOR_FIELDS[kind](self, draft, names, node)
+        return node
+
+    def _common(self, node: Node, model: AnyOperator) -> None:
+        """The fields that every operator has."""
         if isinstance(model, PlainTask):
             usual = self.usual
             node.rule, node.policy = usual.rule, usual.policy
             node.retry, node.timeout = usual.retry, usual.timeout
-        else:
-            self._policies(node, model)
-            node.skip_if = self.fields.expression(model.skip_if, (*loc, "skip_if"))
-            node.run_if = self.fields.expression(model.run_if, (*loc, "run_if"))
-        OPERATOR_FIELDS[kind](self, draft, names, node)
-        return node
+            return
+        self._policies(node, model)
+        node.skip_if = self.fields.expression(model.skip_if, (*node.loc, "skip_if"))
+        node.run_if = self.fields.expression(model.run_if, (*node.loc, "run_if"))
 
     def _policies(self, node: Node, model: AnyOperator) -> None:
         node.lock = model.lock

@@ -9,7 +9,7 @@ a parallel or a condition around it waits only for its start or decision, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import cast
@@ -19,6 +19,7 @@ from pytest_highway.events import Outline
 from pytest_highway.planning.graph import Graph
 from pytest_highway.planning.plan import Loc, Node, ReportFault, Scope
 from pytest_highway.reading.models import AnyTask, Condition
+from pytest_highway.reading.plain_tasks import PlainTask
 
 __all__ = ["Draft", "Names", "link"]
 
@@ -95,16 +96,13 @@ class _Linker:
             self._members(node, branch, members)
         self.providers = self._providers()
         for node in scope.nodes:
-            model = node.model
             if node.kind == "condition":
-                self._targets(node, cast("Condition", model))
-            if model.on_failure is not None or model.fallback_step is not None:
+                self._targets(node, cast("Condition", node.model))
+            if not isinstance(node.model, PlainTask):
                 self._fallback(node)
         self._mark_cleaning()
-        around = {node.index: self._around(node) for node in scope.nodes if node.member_of}
-        nowhere: frozenset[int] = frozenset()
         for node in scope.nodes:
-            self._edges(node, around.get(node.index, nowhere))
+            self._edges(node)
         self._finally_edges()
         self._connect()
         order = scope.graph.sort()
@@ -202,18 +200,14 @@ class _Linker:
 
     # --- edges ---------------------------------------------------------------------------------
 
-    def _edges(self, node: Node, around: frozenset[int]) -> None:
-        model = node.model
-        follows = self.draft.implicit.get(node.index)
-        listed = model.dependencies or () if follows is None else (follows,)
-        named = self._named(node, "dependencies", listed) if listed else []
-        after = self._named(node, "after", model.after) if model.after else []
-        if node.kind == "task" and (consumed := cast("AnyTask", model).consumes):
-            named += self._consumed(node, consumed)
-        if node.index in self.implied:
-            named += self.implied[node.index]
-        upstream = dict.fromkeys(each for each in named if each not in around)
-        starts = () if node.member_of is None else (node.member_of[0],)
+    def _edges(self, node: Node) -> None:
+        named, after = self._listed(node)
+        starts: tuple[int, ...] = ()
+        if node.member_of is not None:
+            around, starts = self._around(node), (node.member_of[0],)
+            named = [each for each in named if each not in around]
+            after = [each for each in after if each not in around]
+        upstream = dict.fromkeys(named)
         if node.fallback_for is not None:
             self._reject_choice(node)
             # A fallback starts when its task has failed: what it lists besides comes earlier.
@@ -223,9 +217,18 @@ class _Linker:
             after, upstream, starts = [*upstream, *after], {}, ()
         node.upstream, node.starts = tuple(upstream), starts
         if after:
-            node.after = tuple(
-                each for each in dict.fromkeys(after) if each not in upstream and each not in around
-            )
+            node.after = tuple(each for each in dict.fromkeys(after) if each not in upstream)
+
+    def _listed(self, node: Node) -> tuple[list[int], list[int]]:
+        """What a node is behind by its dependencies and the like, and what it only comes after."""
+        model = node.model
+        follows = self.draft.implicit.get(node.index)
+        listed = model.dependencies or () if follows is None else (follows,)
+        named = self._named(node, "dependencies", listed) if listed else []
+        after = self._named(node, "after", model.after) if model.after else []
+        if node.kind == "task" and (consumed := cast("AnyTask", model).consumes):
+            named += self._consumed(node, consumed)
+        return named + self.implied.get(node.index, []), after
 
     def _reject_choice(self, node: Node) -> None:
         for each in self.implied.get(node.index, ()):
@@ -235,28 +238,32 @@ class _Linker:
 
     def _named(self, node: Node, field: str, names: Sequence[str]) -> list[int]:
         found = []
-        known, here = self.draft.names[node.index], self.scope.by_id
+        known = self.draft.names[node.index]
         for number, name in enumerate(names):
             target = known.find(name)
             if target is None and name in self.draft.loops:
                 continue  # On a loop around it: accepted, and means nothing.
-            if (
-                target is not None
-                and target is not node
-                and target.fallback_for is None
-                and here.get(target.id) is target
-            ):
-                found.append(target.index)
-                continue
-            loc, what = (*node.loc, field, number), WORDS[field]
-            target = self._resolve(node, name, loc, what)
-            if target is node:
-                self.fault(loc, f"{node.id!r} depends on itself")
-            elif target is not None and target.fallback_for not in (None, node.index):
-                self.fault(loc, f"{name!r} is a fallback; nothing else may depend on it")
-            elif target is not None:
+            if target is None or not self._is_usual(target, node):
+                target = self._judged(node, name, (*node.loc, field, number), WORDS[field])
+            if target is not None:
                 found.append(target.index)
         return found
+
+    def _is_usual(self, target: Node, node: Node) -> bool:
+        """Whether nothing can be wrong with a dependency on `target`."""
+        is_free = target is not node and target.fallback_for is None
+        return is_free and self.scope.by_id.get(target.id) is target
+
+    def _judged(self, node: Node, name: str, loc: Loc, what: str) -> Node | None:
+        """What a node comes after by a name; None where it must not, which is reported."""
+        target = self._resolve(node, name, loc, what)
+        if target is node:
+            self.fault(loc, f"{node.id!r} depends on itself")
+            return None
+        if target is not None and target.fallback_for not in (None, node.index):
+            self.fault(loc, f"{name!r} is a fallback; nothing else may depend on it")
+            return None
+        return target
 
     def _providers(self) -> dict[str, Node]:
         """Who provides what; a name that two tasks provide is an error."""
@@ -307,8 +314,7 @@ class _Linker:
         scope.ends = {node.index: len(nodes) + place for place, node in enumerate(parallels)}
         scope.graph = Graph(len(nodes) + len(parallels), len(nodes))
         scope.waits = []
-        # Where a vertex stands for each task and nothing else, the edges are the vertices.
-        is_bare = not parallels and all(node.fallback is None for node in nodes)
+        vertices = self._vertices(bool(parallels))
         for node in nodes:
             index, upstream, after = node.index, node.upstream, node.after
             for each in upstream:
@@ -317,11 +323,19 @@ class _Linker:
                 nodes[each].followers = _and_one(nodes[each].followers, index)
             counted = len(upstream) + len(node.starts) + len(after)
             scope.waits.append(counted + (node.fallback_for is not None))
-            before = upstream + after if is_bare else tuple(dict.fromkeys(self._before(node)))
-            scope.graph.place_after(index, before)
+            scope.graph.place_after(index, vertices(node))
         for node in parallels:
             behind = [each for member in node.members for each in self._whole(member, node.index)]
             scope.graph.place_after(scope.ends[node.index], [node.index, *dict.fromkeys(behind)])
+
+    def _vertices(self, has_ends: bool) -> Callable[[Node], tuple[int, ...]]:
+        """What gives the vertices that a node comes after, each once.
+
+        Where a vertex stands for each task and nothing else, the edges are the vertices.
+        """
+        if has_ends or any(node.fallback is not None for node in self.scope.nodes):
+            return lambda node: tuple(dict.fromkeys(self._before(node)))
+        return lambda node: node.upstream + node.after
 
     def _before(self, node: Node) -> Iterator[int]:
         """The vertices that a node comes after."""

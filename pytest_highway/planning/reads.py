@@ -252,7 +252,7 @@ def _mark_inside(scope: Scope) -> None:
     """
     for index in scope.order:
         node = scope.nodes[index]
-        if not node.result_is_read or (node.body is None and not node.branches):
+        if not node.result_is_read:
             continue
         for member in node.members if node.branches else ():
             _mark(scope.nodes[member])
