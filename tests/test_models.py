@@ -18,6 +18,7 @@ from pytest_highway.reading.models import (
     Wait,
     Workflow,
 )
+from pytest_highway.reading.plain_tasks import PlainTask
 from pytest_highway.reading.validation import validate_model
 
 TASK_KEYS = (
@@ -327,7 +328,7 @@ def test_every_operator_has_its_model() -> None:
     assert isinstance(tasks["a"], Task)
     assert (tasks["a"].require, tasks["a"].validations) == (["a > 1"], ["b", "true"])
     assert isinstance(tasks["p"], Parallel)
-    assert [type(each) for each in tasks["p"].branches["x"]] == [str, Task]
+    assert [type(each) for each in tasks["p"].branches["x"]] == [str, PlainTask]
     assert isinstance(tasks["f"], Foreach)
     assert (tasks["f"].alias, tasks["f"].max_concurrency) == ("page", 1)
     assert isinstance(tasks["t"], Wait)

@@ -111,7 +111,7 @@ FLOORS = [
         "runners: background",
     ],
     [
-        "reading: sourcetext scalars places anchors yaml_syntax document",
+        "reading: sourcetext scalars places anchors yaml_syntax document plain_tasks",
         "expressions: values operations filters tokens closures parser expression template",
         "matching: forms alignment equality lines patterns matchers repatterning",
         """storage: records storage sqlite files redis_server opening recorder archive rows

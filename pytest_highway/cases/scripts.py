@@ -150,7 +150,9 @@ def compile_scripts(
 
 def _is_process(name: str, declared: Declared) -> bool:
     """Whether a stub stands at the boundary of a process."""
-    return name in PROCESS_TOOLS or any(each.tool in PROCESS_TOOLS for each in declared.named(name))
+    if not is_path(name):
+        return name in PROCESS_TOOLS
+    return any(each.tool in PROCESS_TOOLS for each in declared.named(name))
 
 
 class _Compiler:

@@ -150,7 +150,7 @@ class ScopeRun:
         self.left = len(scope.nodes)
         self.is_sound = True
         self.own_results: MutableMapping[str, object] = {}
-        self.states = states = TaskStates(scope.index, self.ends, self.ran, around)
+        self.states = states = TaskStates(scope.by_id, self.ends, self.ran, around)
         self.roots = {"results": self.own_results, **roots, "tasks": states, "prev": states}
 
     @classmethod

@@ -207,6 +207,13 @@ class Layered(Mapping[str, object]):
         return sum(1 for _ in self)
 
 
+class Numbered(Protocol):
+    """A task of a scope, by its number there."""
+
+    @property
+    def index(self) -> int: ...
+
+
 class TaskStates(Mapping[str, object]):
     """The root `tasks` of expressions: how each task of a scope ended, by its id.
 
@@ -214,16 +221,16 @@ class TaskStates(Mapping[str, object]):
     condition and for who comes behind it; `before` those that the body itself finds of it.
     """
 
-    __slots__ = ("_ends", "_index", "_outer", "_ran", "before", "kept")
+    __slots__ = ("_ends", "_nodes", "_outer", "_ran", "before", "kept")
 
     def __init__(
         self,
-        index: Mapping[str, int],
+        nodes: Mapping[str, Numbered],
         ends: Sequence[TaskEnded | None],
         ran: Mapping[int, list[str]],
         outer: Mapping[str, object] | None = None,
     ) -> None:
-        self._index = index
+        self._nodes = nodes
         self._ends = ends
         self._ran = ran
         self._outer = outer
@@ -231,10 +238,10 @@ class TaskStates(Mapping[str, object]):
         self.before: Mapping[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
-        number = self._index.get(name)
-        if number is not None:
-            end = self._ends[number]
-            return self.before[name] if end is None else self._state(number, end)
+        node = self._nodes.get(name)
+        if node is not None:
+            end = self._ends[node.index]
+            return self.before[name] if end is None else self._state(node.index, end)
         if name in self.kept or self._outer is None:
             return self.kept[name]
         return self._outer[name]
@@ -256,7 +263,7 @@ class TaskStates(Mapping[str, object]):
         self.kept.update((name, inner[name]) for name in inner)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, number in self._index.items() if self._ends[number] is not None)
+        return (name for name, node in self._nodes.items() if self._ends[node.index] is not None)
 
     def __len__(self) -> int:
         return sum(end is not None for end in self._ends)

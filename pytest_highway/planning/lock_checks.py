@@ -20,7 +20,7 @@ def lock_faults(plan: Plan) -> Iterator[tuple[Loc, str]]:
 
 
 def _faults_in(scope: Scope, held: frozenset[str]) -> Iterator[tuple[Loc, str]]:
-    for node in scope.nodes:
+    for node in [each for each in scope.nodes if each.lock or each.body or each.nested]:
         around = held | {each.lock.name for each in _parallels(scope, node) if each.lock}
         if node.lock is not None:
             name = node.lock.name

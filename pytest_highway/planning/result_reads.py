@@ -28,6 +28,7 @@ from pytest_highway.planning.relations import Hinge, Meeting, Relations, Site, a
 
 __all__ = ["ResultReads"]
 
+FEW = 4  # so many upstreams are looked through at once
 MANY = 16  # so many writers of one result are first looked at as a row
 
 
@@ -89,11 +90,14 @@ class ResultReads:
         sites = self.writers.visible(scope)[0].get(key, ())
         if len(sites) != 1 or node is None:
             return False
-        writer = sites[0].node
+        writer, upstream = sites[0].node, node.upstream
         return (
             sites[0].scope is scope
             and writer.fallback is None
-            and self.relations.precedes(scope, writer.index, node.index)
+            and (
+                (len(upstream) <= FEW and writer.index in upstream)
+                or self.relations.precedes(scope, writer.index, node.index)
+            )
             and not self.relations.guards(scope).held[writer.index]
         )
 
