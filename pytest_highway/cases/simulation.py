@@ -73,9 +73,7 @@ def run_case(
             world.enter_context(answering(book.respond))
         world.enter_context(collector_paused(len(plan.scope.nodes) > LARGE))
         log = execute(plan, book, _clock(case, registry), settings)
-    unused = sorted(
-        book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
-    )
+    unused = sorted(book.unused(), key=lambda each: case.origin.position(each.loc))
     result = RunResult(log)
     return CaseRun(result, (*book.faults, *unused, *_world_faults(case, result)))
 
