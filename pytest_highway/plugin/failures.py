@@ -95,10 +95,12 @@ class FailureText:
     """A failure's text as pytest takes it: it writes itself and knows its place.
 
     A plain text would do, and is what arrives from a worker of pytest-xdist; but of a plain text
-    `--tb=line` shows 50 characters, and the summary of a CI run the whole.
+    `--tb=line` shows 50 characters, and the summary of a CI run the whole. `style` is that option:
+    under `line` pytest writes the place itself, and in some versions whatever writes itself, too.
     """
 
     text: str
+    style: str = "auto"
 
     @property
     def reprcrash(self) -> Place:
@@ -115,7 +117,7 @@ class FailureText:
 
     def toterminal(self, tw: Terminal) -> None:
         """Write the text, with places and the lines of diffs in colour."""
-        for line in self.text.split("\n"):
+        for line in self.text.split("\n") if self.style != "line" else ():
             tw.line(line, **_markup(line))
 
 

@@ -149,7 +149,7 @@ class WorkflowItem(pytest.Function):
     def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
         """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
         if isinstance(excinfo.value, CaseFailed | HighwayError):
-            return FailureText(str(excinfo.value))
+            return FailureText(str(excinfo.value), self.config.getoption("tbstyle", "auto"))
         return super().repr_failure(excinfo)
 
 
@@ -243,7 +243,7 @@ class CaseItem(WorkflowItem):
 
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
-        lines = capped(result.transcript(), self.config.get_verbosity())
+        lines = capped(result.transcript(), self.config.getoption("verbose", 0))
         self.add_report_section("call", "transcript", "\n".join(lines))
         calls: dict[str, int] = {}
         for call in result.calls:
@@ -262,7 +262,7 @@ class CaseItem(WorkflowItem):
             if not advice:
                 return
         how = Shown(
-            self.config.get_verbosity(),
+            self.config.getoption("verbose", 0),
             advice or self._advice(run, failures),
             lambda text: keep_text(
                 self.config, shown_path(self.config, self.path), self.name, text
