@@ -9,7 +9,6 @@ was written where is kept by its `Origin`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from pytest_highway.cases.models import CaseModel
-from pytest_highway.cases.origins import DEFAULTS, MERGED, Origin, merge_defaults
-from pytest_highway.cases.products import expand_product
+from pytest_highway.cases.origins import CASE_NAME, DEFAULTS, MERGED, Origin, merge_defaults
+from pytest_highway.cases.products import PRODUCT, expand_product
 from pytest_highway.cases.rendering import Renderer
 from pytest_highway.cases.sharing import joined, with_shared_stubs
-from pytest_highway.errors import Diagnostic, SourceError
+from pytest_highway.errors import Diagnostic, SourceError, did_you_mean
 from pytest_highway.planning.plan import Loc
 from pytest_highway.reading.document import Document
 from pytest_highway.reading.validation import faults_of
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Origin", "read_cases", "read_defaults"]
 
-CASE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 RESERVED = "check"
 HERE = Path()
 
@@ -164,7 +162,8 @@ def _expand(
     for param, values in params.items():
         loc: Loc = ("params", param)
         if not CASE_NAME.fullmatch(param):
-            message = f"the param id {param!r} does not match [A-Za-z0-9_.-]+"
+            near = did_you_mean(param, [PRODUCT])
+            message = f"the param id {param!r} does not match [A-Za-z0-9_.-]+{near}"
             faults.append(origin.fault(loc, message, key=True))
         elif not isinstance(values, Mapping):
             message = "expected a mapping of values, each read as {{params.name}}"

@@ -12,6 +12,7 @@ in the document, so that a finding stands where its author can mend it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
@@ -20,8 +21,10 @@ from pytest_highway.errors import Diagnostic, Position
 from pytest_highway.planning.plan import Loc
 from pytest_highway.reading.document import Document
 
-__all__ = ["DEFAULTS", "MERGED", "Origin", "merge_defaults"]
+__all__ = ["CASE_NAME", "DEFAULTS", "MERGED", "Origin", "merge_defaults"]
 
+# What the name of a case is like, and the id of its params.
+CASE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 DEFAULTS: Final = "test_defaults"
 
 MAPPINGS: Final = ("variables", "env", "stubs", "http", "expect")

@@ -18,12 +18,12 @@ from itertools import product
 from math import prod
 from typing import Final, NamedTuple, cast
 
-from pytest_highway.cases.origins import Origin
+from pytest_highway.cases.origins import CASE_NAME, Origin
 from pytest_highway.errors import Diagnostic
 from pytest_highway.expressions.values import as_text
 from pytest_highway.planning.plan import Loc
 
-__all__ = ["Expanded", "expand_product"]
+__all__ = ["PRODUCT", "Expanded", "expand_product"]
 
 PRODUCT: Final = "$product"
 MOST_IDS = 1_000
@@ -106,6 +106,9 @@ class _Axes:
             choice = read(axis, written[step], (axis, step))
             if choice is None:
                 continue
+            if not CASE_NAME.fullmatch(choice.id):
+                message = f"the id {choice.id!r} does not match [A-Za-z0-9_.-]+"
+                self.fault((axis, step), message, key=True)
             if choice.id in seen:
                 self.fault((axis, step), f"the id {choice.id!r} stands in this axis already")
             seen.append(choice.id)
