@@ -11,6 +11,7 @@ from projects import Write
 
 from pytest_highway.cases import sharing
 from pytest_highway.cases.sharing import with_shared_stubs
+from pytest_highway.errors import SourceError
 from pytest_highway.reading.document import parse
 
 TASKS = """
@@ -106,6 +107,31 @@ def test_a_stub_of_the_case_itself_has_to_be_used(tmp_path: Path) -> None:
     assert messages(tmp_path, flow(stubs)) == [
         "8:49: the stub for 'tools.command.run' was never used"
     ]
+
+
+def test_a_shared_stub_may_read_fixtures(tmp_path: Path) -> None:
+    """Its names are then known when the case runs, and still those of its own file."""
+    put(tmp_path, {"g.yaml": "ask: {return: '{{fixtures.name}}', after: '{{fixtures.wait}}'}\n"})
+    tests = """
+case:
+  fixtures: [name, wait]
+  stubs: {include: g.yaml}
+  expect: {output: "{{fixtures.name}}", duration: 3}
+"""
+    loaded = load(tmp_path, text_of("ask: {function: app.ask}", tests))
+    assert outcome(loaded, "case", name="ann", wait=3) == []
+    with pytest.raises(SourceError) as caught:
+        outcome(loaded, "case", name="ann", wait="soon")
+    assert caught.value.diagnostics[0].headline().startswith("g.yaml:1:43: ")
+
+
+def test_a_shared_stub_for_an_operator_of_another_kind_is_passed_over(tmp_path: Path) -> None:
+    """In some workflows `gate` is a task, in this one it is none."""
+    put(tmp_path, {"g.yaml": "gate: {exit: 1}\nask: {return: 1}\n"})
+    tasks = TASKS.replace("make: ", "gate: {operator_type: wait, wait_for: 1s}\nmake: ")
+    stubs = "{include: g.yaml, save: {return: 1}, make: {exit: 0}}"
+    text = text_of(tasks, f"case: {{stubs: {stubs}, expect: {{status: success}}}}")
+    assert messages(tmp_path, text) == []
 
 
 @pytest.mark.parametrize(
