@@ -577,6 +577,8 @@ def test_hunks_are_cut_by_task_and_named() -> None:
         ("a: 1|b: 1|c: 1", "c: 2|a: 2", "+c: 2|-a: 1|+a: 2|-b: 1|-c: 1"),
         ("a: 1|a: 2|b: 1", "a: 3|b: 2|b: 3", "-a: 1|-a: 2|+a: 3|-b: 1|+b: 2|+b: 3"),
         ("  x|a: 1", "  y|a: 2", "-  x|+  y|-a: 1|+a: 2"),
+        ("  x|  y", "a: 2|  z|b: 2", "-  x|-  y|+a: 2|+  z|+b: 2"),
+        ("a: 1|  x", "  y", "-a: 1|-  x|+  y"),
     ],
 )
 def test_the_lines_of_a_task_face_each_other(expected: str, actual: str, rows: str) -> None:

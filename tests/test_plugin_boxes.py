@@ -65,8 +65,8 @@ def test_a_diff_shows_its_first_hunks_and_all_under_v(
 @pytest.mark.parametrize(
     ("args", "shown", "more"),
     [
-        ([], 39, ["    ... 261 more lines"]),
-        (["-v"], 199, ["    ... 101 more lines"]),
+        ([], 39, ["    ... 263 more lines"]),
+        (["-v"], 199, ["    ... 103 more lines"]),
         (["-vv"], 300, []),
     ],
 )
@@ -275,6 +275,28 @@ def test_a_transcript_fails_at_the_line_that_differs(
         {"workflows/a.yaml": f"{BARE}tests:\n  it:\n    expect:\n      transcript:{transcript}\n"}
     )
     assert report(pytester)[0].startswith(f"workflows/a.yaml:{place}: transcript: ")
+
+
+@pytest.mark.parametrize(
+    ("transcript", "head"),
+    [
+        ("{match: contains, lines: ['  info: bye']}", "    @@ -1,1 +1,3 @@ say"),
+        ("['say: tools.log.info(\"hello\")', 'run: success']", "    @@ -1,2 +1,3 @@ say"),
+        ("{level: log, lines: ['info: bye']}", "    @@ -1,1 +1,1 @@"),
+        (
+            "{level: engine, lines: ['...', 'Orchestrator: Executing task say', x, '...']}",
+            "    @@ -1,4 +1,11 @@ say",
+        ),
+    ],
+)
+def test_a_hunk_names_its_task_where_the_lines_tell_it(
+    pytester: pytest.Pytester, write: Write, transcript: str, head: str
+) -> None:
+    """At the levels that show tasks, below the line with which a task begins."""
+    write(
+        {"workflows/a.yaml": f"{BARE}tests:\n  it:\n    expect:\n      transcript: {transcript}\n"}
+    )
+    assert [line for line in report(pytester) if line.startswith("    @@")] == [head]
 
 
 # --- commands ------------------------------------------------------------------------------------

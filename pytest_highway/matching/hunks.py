@@ -29,9 +29,9 @@ from pytest_highway.matching.lookalikes import divergence, look_alike, quoted, v
 __all__ = ["Hunk", "Texts", "change_rows", "hunks_of"]
 
 CONTEXT = 3
-# Words are marked in lines up to this width, which a terminal does not wrap, that share as much.
+# Words are marked in lines up to this width, which a terminal does not wrap, that share so much.
 MARKED_WIDTH = 120
-MARKED_SHARE = 0.5
+MARKED_SHARE = 0.4
 WORDS = re.compile(r"\w+|\W")
 
 
@@ -154,14 +154,17 @@ def _rows(texts: Texts, op: Op) -> list[Row | None]:
 
 
 def _blocks(texts: Texts, op: Op) -> Iterator[Op]:
-    """A change, task by task: of tasks on both sides in one order, the lines face each other."""
+    """A change, task by task: of tasks on both sides in one order, the lines face each other.
+
+    Lines whose task is not known, as in a part of a transcript, face whatever comes next.
+    """
     _, e1, e2, a1, a2 = op
     removed = [(task, len([*run])) for task, run in groupby(texts.expected_tasks[e1:e2])]
     added = [(task, len([*run])) for task, run in groupby(texts.actual_tasks[a1:a2])]
     places = {task: number for number, (task, _) in reversed([*enumerate(added)])}
     passed = 0
     for task, size in removed:
-        place = places.get(task, -1)
+        place = places.get(task, -1) if task else min(passed, len(added) - 1)
         for _, more in added[passed:place] if place >= passed else ():
             yield Op("change", e1, e1, a1, a1 + more)
             a1 += more
@@ -178,7 +181,7 @@ def _blocks(texts: Texts, op: Op) -> Iterator[Op]:
 def change_rows(texts: Texts, block: Op) -> list[Row]:
     """The lines of one change: those removed, those added; pairs that are nearly one together."""
     _, e, e2, a, a2 = block
-    task = texts.expected_tasks[e] if e < e2 else texts.actual_tasks[a]
+    task = next(filter(None, (*texts.expected_tasks[e:e2], *texts.actual_tasks[a:a2])), "")
     pairs = zip(range(e, e2), range(a, a2), strict=False)
     is_level = e2 - e == a2 - a
     near = [(pair, _near_rows(texts, *pair, level=is_level)) for pair in pairs]
@@ -223,14 +226,14 @@ def _word_marks(left: str, right: str) -> tuple[str, str]:
     When it has all of them, below those of the first line that are gone; none for lines that have
     little in common.
     """
-    longest = max(len(left), len(right))
-    if longest > MARKED_WIDTH or not (left.isascii() and right.isascii()):
+    if max(len(left), len(right)) > MARKED_WIDTH or not (left.isascii() and right.isascii()):
         return "", ""  # carets stand in their columns in lines of ASCII alone
     words, others = WORDS.findall(left), WORDS.findall(right)
     start = shared_start(words, others)
     end = shared_start(words[start:][::-1], others[start:][::-1])
     first, last = len("".join(words[:start])), len("".join(words[len(words) - end :]))
-    if first + last < MARKED_SHARE * longest:
+    shared = left[:first] + left[len(left) - last :]
+    if len(shared.strip()) < MARKED_SHARE * max(len(left.strip()), len(right.strip())):
         return "", ""
     gone, new = (" " * first + "^" * (len(line) - first - last) for line in (left, right))
     return ("", new) if new.endswith("^") else (gone, "")
