@@ -9,7 +9,7 @@
                       branches; per case from 1,000 to 10,000 files
     G7  memory        what a collected case holds; the peak of a run of 100,000 tasks, items,
                       iterations, and of 10,000 branches
-    G9  failures      failing cases against passing ones
+    G9  failures      failing cases against passing ones; the diff of 500 lines
     G10 hostile input time and memory until the error
 
 Costs are CPU seconds. Whole runs of pytest count from the start of the process to its end; where
@@ -233,6 +233,10 @@ def failures(lab: Laboratory) -> Iterator[Reading]:
     second = [each / (count - half) for each in _differences(costs[4], costs[3])]
     what = f"failing cases {half} to {count} / up to {half}, per case"
     yield Reading("G9", what, ratios(second, first), LINEAR)
+    lines = lab.size(500)
+    times = cast("list[float]", lab.probe("diff", lines, lab.rounds)["seconds"])
+    what = f"{lines} slightly different lines, until the diff"
+    yield Reading("G9", what, tuple(each * 1e3 for each in times), 20, "ms")
 
 
 def _differences(costs: Sequence[float], bases: Sequence[float]) -> list[float]:

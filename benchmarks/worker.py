@@ -244,6 +244,25 @@ def probe_hostile(name: str) -> object:
     return {"seconds": seconds, "said": said.partition("\n")[0], "peak": peak()}
 
 
+def probe_diff(lines: str, rounds: str) -> object:
+    """Seconds until the difference of so many slightly different lines is a text."""
+    from pytest_highway.cases.expectations import HEADS
+    from pytest_highway.matching.lines import compare_lines
+
+    one, other = (
+        [f'task_{number}: tools.log.info("{word} {number}")' for number in range(int(lines))]
+        for word in ("left", "right")
+    )
+
+    def compare() -> None:
+        found = compare_lines(one, other, "exact", HEADS["tasks"])
+        assert found is not None
+        assert len(found.hunks) == len(one)
+
+    compare()
+    return {"seconds": [cost(compare) for _ in range(int(rounds))]}
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Standard output belongs to the answer alone."""
@@ -258,6 +277,7 @@ PROBES: dict[str, Callable[..., object]] = {
     "items": probe_items,
     "modules": probe_modules,
     "hostile": probe_hostile,
+    "diff": probe_diff,
 }
 
 if __name__ == "__main__":

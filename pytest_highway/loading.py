@@ -84,7 +84,7 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
             faults += error.diagnostics
     if declared is not None:
         declared.plan = plan
-    cases, found = _checked_cases(document, declared, registry)
+    cases, found = _checked_cases(document, file.parent, declared, registry)
     faults += found
     if faults or unread or plan is None:
         # What could not be read is told once, and not again by what its absence leads to.
@@ -111,11 +111,11 @@ def _read(file: Path, shown: str, max_bytes: int) -> tuple[Document, list[Diagno
 
 
 def _checked_cases(
-    document: Document, declared: Declared | None, registry: Registry
+    document: Document, folder: Path, declared: Declared | None, registry: Registry
 ) -> tuple[list[Case], list[Diagnostic]]:
     """The cases with their compiled stubs, and all that is wrong with them."""
-    cases, found = read_cases(document)
-    defaults, faults = read_defaults(document)
+    cases, found = read_cases(document, folder)
+    defaults, faults = read_defaults(document, folder)
     found += faults
     checked: list[Case] = []
     if declared is not None:

@@ -119,7 +119,7 @@ def perform(block: re.Match[str], folder: Path) -> Iterator[str]:
         for command, expected in commands(body):
             difference = compare_lines(steady(expected), steady(run(command, folder)))
             if difference is not None:
-                yield f"$ {command}\n{difference.render(None)}"
+                yield f"$ {command}\n{chr(10).join(difference.diff)}"
 
 
 def replace(file: Path, body: str) -> None:

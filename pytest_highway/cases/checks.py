@@ -18,7 +18,12 @@ from typing import Final
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.declared import Declared
 from pytest_highway.cases.models import SIDES, ExpectedTask
-from pytest_highway.cases.scripts import compile_scripts, is_path, pattern_findings
+from pytest_highway.cases.scripts import (
+    compile_scripts,
+    is_path,
+    pattern_findings,
+    stands_for_nothing,
+)
 from pytest_highway.errors import Diagnostic, HighwayError, did_you_mean, listed
 from pytest_highway.exceptions import check_fault
 from pytest_highway.matching.lines import line_faults
@@ -71,7 +76,8 @@ class _Checker:
         for name in model.env:
             self._known(name, declared.env, "environment variable", ("env", name), key=True)
         for name in model.stubs:
-            self._stub_name(name, ("stubs", name))
+            if not stands_for_nothing(name, self.case, declared):
+                self._stub_name(name, ("stubs", name))
         self._world()
         self._fixtures()
         for number, mark in enumerate(model.marks):

@@ -41,6 +41,7 @@ __all__ = [
     "compile_scripts",
     "is_path",
     "pattern_findings",
+    "stands_for_nothing",
 ]
 
 # Stubs of these stand at the process boundary.
@@ -111,7 +112,7 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The rules for one name; `may_stay_unused` holds for what comes from `test_defaults`."""
+    """The rules for one name; `may_stay_unused` holds for what other cases have as well."""
 
     name: str
     loc: Loc
@@ -141,11 +142,19 @@ def compile_scripts(
     stubs = {
         name: compiler.script(name, entries, process=_is_process(name, declared))
         for name, entries in case.model.stubs.items()
+        if not stands_for_nothing(name, case, declared)
     }
     http = compiler.http_scripts(case.model.http)
     tasks = {name: each for name, each in stubs.items() if is_path(name)}
     tools = {name: each for name, each in stubs.items() if name not in tasks}
     return Scripts(tasks, tools, http), compiler.found
+
+
+def stands_for_nothing(name: str, case: Case, declared: Declared) -> bool:
+    """Whether a stub is of a shared file, and for a task that only other workflows have."""
+    if not is_path(name) or not case.origin.is_included(("stubs", name)):
+        return False
+    return not any(each.kind == "task" for each in declared.named(name))
 
 
 def _is_process(name: str, declared: Declared) -> bool:
@@ -166,6 +175,11 @@ class _Compiler:
     def fault(self, loc: Loc, message: str, *, key: bool = False) -> None:
         self.found.append(self.case.origin.fault(loc, message, key=key))
 
+    def _is_shared(self, loc: Loc) -> bool:
+        """Whether other cases have the script as well, so that this one need not use it."""
+        origin = self.case.origin
+        return origin.is_included(loc) or origin.from_defaults(loc)
+
     def _waits(self, name: str) -> bool:
         """Whether a name is not known before its fixture is."""
         return self.case.pending and "{{" in name
@@ -176,7 +190,7 @@ class _Compiler:
             for entry, loc, endless in self._placed(("stubs", name), entries)
         ]
         loc: Loc = ("stubs", name)
-        return Script(name, loc, rules, self.case.origin.from_defaults(loc))
+        return Script(name, loc, rules, self._is_shared(loc))
 
     def http_scripts(
         self, http: Mapping[str, Sequence[HttpEntry]]
@@ -198,7 +212,7 @@ class _Compiler:
             if key in scripts:
                 message = f"{name!r} means the same requests as {scripts[key].name!r}; join them"
                 self.fault(loc, message, key=True)
-            scripts[key] = Script(name, loc, rules, self.case.origin.from_defaults(loc))
+            scripts[key] = Script(name, loc, rules, self._is_shared(loc))
         return scripts
 
     def _placed(self, loc: Loc, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Loc, bool]]:

@@ -71,9 +71,7 @@ def run_case(
         # A loop over 100,000 items is large, too, and not known before it runs.
         world.enter_context(collector_paused(not is_real))
         log = execute(plan, book, _clock(case, registry), settings)
-    unused = sorted(
-        book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
-    )
+    unused = sorted(book.unused(), key=lambda each: case.origin.position(each.loc))
     result = RunResult(log)
     return CaseRun(result, (*book.faults, *unused, *_world_faults(case, result)))
 

@@ -223,7 +223,7 @@ def is_check(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_from_serializable(
-    data: dict[str, object],
+    config: pytest.Config, data: dict[str, object]
 ) -> Generator[None, pytest.TestReport | None, pytest.TestReport | None]:
     """Give a report from a worker of pytest-xdist the failure text that it was sent without."""
     report = yield
@@ -233,7 +233,7 @@ def pytest_report_from_serializable(
     if report.nodeid.partition("::")[0].lower().endswith(SUFFIXES):
         from pytest_highway.plugin.failures import FailureText
 
-        vars(report)["longrepr"] = FailureText(text)
+        vars(report)["longrepr"] = FailureText(text, config.getoption("tbstyle", "auto"))
     return report
 
 

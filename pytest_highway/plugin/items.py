@@ -11,7 +11,6 @@ a file or a case is told at its place in the file; a traceback means a fault in 
 from __future__ import annotations
 
 import os
-import shlex
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -25,8 +24,10 @@ from pytest_highway.cases.expectations import Checked, Failure, check_expectatio
 from pytest_highway.cases.simulation import CaseRun, run_case, values_of
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
+from pytest_highway.plugin.advice import accepting
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
-from pytest_highway.plugin.golden import clashes, golden_path, read_golden
+from pytest_highway.plugin.golden import clashes, read_golden
+from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.serialization import to_json
@@ -148,7 +149,7 @@ class WorkflowItem(pytest.Function):
     def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
         """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
         if isinstance(excinfo.value, CaseFailed | HighwayError):
-            return FailureText(str(excinfo.value))
+            return FailureText(str(excinfo.value), self.config.getoption("tbstyle", "auto"))
         return super().repr_failure(excinfo)
 
 
@@ -242,7 +243,7 @@ class CaseItem(WorkflowItem):
 
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
-        lines = capped(result.transcript(), self.config.get_verbosity())
+        lines = capped(result.transcript(), self.config.getoption("verbose", 0))
         self.add_report_section("call", "transcript", "\n".join(lines))
         calls: dict[str, int] = {}
         for call in result.calls:
@@ -260,7 +261,13 @@ class CaseItem(WorkflowItem):
             advice = self._update(case, run, failures)
             if not advice:
                 return
-        how = Shown(self.config.get_verbosity(), advice or self._advice(run, failures))
+        how = Shown(
+            self.config.getoption("verbose", 0),
+            advice or self._advice(run, failures),
+            lambda text: keep_text(
+                self.config, shown_path(self.config, self.path), self.name, text
+            ),
+        )
         raise CaseFailed(render_failures(case, run, failures, how))
 
     def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
@@ -281,14 +288,9 @@ class CaseItem(WorkflowItem):
 
     def _advice(self, run: CaseRun, failures: list[Failure]) -> str:
         """The command that would write what came, where that may be what is wanted."""
-        if run.faults or not any(each.loc[1:2] == ("transcript",) for each in failures):
+        if run.faults:
             return ""
-        path = os.path.relpath(self.path, self.config.invocation_params.dir)
-        nodeid = shlex.quote(f"{path}::{self.name}")
-        if any(each.golden and each.difference is None for each in failures):
-            golden = golden_path(self.path, self.case.name).relative_to(self.path.parent)
-            return f"to create {golden.as_posix()}: pytest {nodeid} --highway-update-new"
-        return f"if this change is meant: pytest {nodeid} --highway-update"
+        return accepting(self.path, self.name, self.config.invocation_params.dir, failures)
 
 
 class WorkflowRunner:
