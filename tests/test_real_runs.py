@@ -269,11 +269,14 @@ def test_exceptions_of_every_kind_come_back(run, where):
     assert {end.status for end in result.ends.values()} == {"failed"}
 
 
-@pytest.mark.parametrize("base", ["LookupError", "Local"])
-def test_retry_on_knows_exceptions_from_other_processes(run, base):
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("local", "LookupError"), ("picky", "Picky"), ("picky", '"real_tools:Picky"')],
+)
+def test_retry_on_knows_exceptions_from_other_processes(run, kind, named):
     """By their names and their bases, although the class itself could not travel."""
-    retry = f"{{max_retries: 1, retry_on: [{base}]}}"
-    result = run(f"t: {{function: real.raise_process, args: [local], retry: {retry}}}")
+    retry = f"{{max_retries: 1, retry_on: [{named}]}}"
+    result = run(f"t: {{function: real.raise_process, args: [{kind}], retry: {retry}}}")
     assert result.ends["t"].attempts == 2
 
 

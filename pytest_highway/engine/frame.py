@@ -140,7 +140,7 @@ class ScopeRun:
         self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
         self.chosen: dict[int, int | None] = {}
         self.selected: dict[int, tuple[int, ...]] = {}
-        self.ran: dict[int, list[str]] = {}
+        self.ran: dict[int, list[str]] = {each: [] for each in scope.ends}
         self.open: dict[int, int] = {}
         self.frames: dict[int, ExecutionFrame] = {}
         self.replaced: set[int] = set()

@@ -129,8 +129,12 @@ def is_retried(retry: Retry, attempts: int, error: Exception) -> bool:
     """Whether a further attempt follows this failure."""
     if attempts > retry.max_retries or isinstance(error, (Unretryable, UsageLimitExceeded)):
         return False
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return retry.retry_on is None or not names.isdisjoint(retry.retry_on)
+    if retry.retry_on is None:
+        return True
+    kinds = type(error).__mro__
+    names = {each.__name__ for each in kinds}
+    names |= {f"{each.__module__}:{each.__qualname__}" for each in kinds}
+    return not names.isdisjoint(retry.retry_on)
 
 
 def _failure(frame: ExecutionFrame, error: Exception) -> Outcome:
