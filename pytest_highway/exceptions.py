@@ -32,7 +32,6 @@ __all__ = ["ENGINE_FAULTS", "check_fault", "check_retried", "find_exception", "m
 
 # Faults of a run that no tool raised, by the names under which a log has them.
 ENGINE_FAULTS: Final = (
-    "Aborted",
     "BulkheadFull",
     "CircuitOpen",
     "ExpressionError",

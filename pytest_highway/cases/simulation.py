@@ -56,7 +56,7 @@ def run_case(
     case = _checked(case, plan, registry)
     assert case.scripts is not None
     model = case.model
-    is_real = runs_on_real_clock(model.real, registry)
+    is_real = runs_on_real_clock(case, registry)
     settings = RunSettings(
         variables=model.variables,
         env=model.env,
@@ -127,7 +127,7 @@ def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
 
 def _clock(case: Case, registry: Registry) -> Clock:
     """The real clock when tools with effects run for real, else a virtual one."""
-    if runs_on_real_clock(case.model.real, registry):
+    if runs_on_real_clock(case, registry):
         return SystemClock()
     return VirtualClock(case.model.now or DEFAULT_START)
 

@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 from pytest_highway.cases.http_stub import HttpAnswer, HttpRequest, normal_url
 from pytest_highway.cases.scripts import (
+    FETCH_TOOLS,
     PROCESS_TOOLS,
     HttpRule,
     Raising,
@@ -40,8 +41,6 @@ from pytest_highway.toolbox.json_body import ABSENT
 from pytest_highway.tools import Tool
 
 __all__ = ["StubBook", "StubFault", "Unstubbed"]
-
-FETCH_TOOLS = "tools.fetch."
 
 AnyRule = TypeVar("AnyRule", bound=Rule)
 Roots = Mapping[str, object]

@@ -134,6 +134,9 @@ class Engine:
         self._limit(plan, self.root)
         try:
             self._take_run_lock()
+            if settings.cancel_at == 0:
+                # Before anything else of its moment, as at any other.
+                self._agenda.fire_next()
             self._turn_to_the_end()
         finally:
             self._calls.close()

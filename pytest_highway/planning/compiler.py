@@ -125,8 +125,8 @@ class _Compiler:
             place = ("defaults", "on_failure", "fallback")
             self.fault(place, "a fallback serves one task, so it is no default")
         if workflow.defaults.retry is not None and workflow.defaults.retry.retry_on:
-            names = workflow.defaults.retry.retry_on
-            self.fields.exceptions(names, ("defaults", "retry", "retry_on"), self.registry)
+            default = workflow.defaults.retry.retry_on
+            self.fields.exceptions(default, ("defaults", "retry", "retry_on"), self.registry)
         claims = claim_bodies(workflow, self.fault)
         if claims.is_circular:
             raise SourceError(self.faults)  # There is no graph to say more about.

@@ -3,8 +3,8 @@
 A reader stands to each writer of the result in one way:
 
     before      the writer has ended whenever the reader starts
-    earlier     both are in the body of a `while`, or the reader is its condition: an earlier
-                iteration may have written it
+    earlier     an earlier iteration may have written it: both are in the body of a `while`, where
+                the writer is exclusive or later, or the reader is its condition
     exclusive   never both run
     later       the writer starts when the reader has ended
     unordered   neither: luck would decide, which is an error
@@ -146,12 +146,12 @@ class ResultReads:
             outlook.exclusive.append(site)
         elif self.relations.precedes(scope, writer, reader):
             outlook.before.append((site, self.relations.hinges(site, meeting)))
-        elif is_while_body(scope) or tests_body(read, site, meeting):
+        elif tests_body(read, site, meeting):
             outlook.earlier.append(site)
         elif self.relations.exclusive(scope, writer, reader):
-            outlook.exclusive.append(site)
+            (outlook.earlier if is_while_body(scope) else outlook.exclusive).append(site)
         elif writer == reader or self.relations.precedes(scope, reader, writer):
-            outlook.later.append(site)
+            (outlook.earlier if is_while_body(scope) else outlook.later).append(site)
         else:
             outlook.unordered.append(site)
 
