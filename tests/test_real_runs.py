@@ -476,6 +476,28 @@ def test_http_of_a_case_answers_in_threads_and_coroutines(run):
     assert sorted(each.path for each in result.requests) == [f"t{number}" for number in range(6)]
 
 
+@pytest.mark.parametrize(
+    ("tool", "message"),
+    [
+        (
+            "fetch_process",
+            "'t' calls real.fetch_process in another process, where the answers of `http` do not "
+            "reach it; stub it, or let its isolation be 'thread'",
+        ),
+        ("fetch_aside", "GET https://api.test/1 was requested outside of any task's call"),
+    ],
+    ids=["another process", "a thread that the tool starts"],
+)
+def test_http_that_the_answers_do_not_reach_fails_the_case(tmp_path, registry, tool, message):
+    """Nothing goes out to the network, whatever the case expects and the tool makes of it."""
+    file = tmp_path / "some.workflow.yaml"
+    case = "real: true\nhttp: {GET https://api.test/1: {return: {json: 1}}}\n"
+    file.write_text(workflow(f"t: {{function: real.{tool}, args: ['{URL}/1']}}", case))
+    loaded = load_file(file, file.name, registry)
+    done = run_case(loaded.cases[0], loaded.plan, registry)
+    assert done.faults[0].message == message
+
+
 def test_http_answers_stay_here_with_an_executor(run):
     """Where the case's answers do not reach, no call that may need them is made."""
     case = "real: true\nhttp: {GET https://api.test/1: {return: {json: 1}}}\n"

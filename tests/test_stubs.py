@@ -737,6 +737,7 @@ def test_a_request_outside_of_a_call_is_refused() -> None:
     book = StubBook(Scripts({}, {}, {}), False, None, {})  # type: ignore[arg-type]  # never asked
     with pytest.raises(Unstubbed, match="requested outside of any task"):
         book.respond(HttpRequest("GET", "http://a.test/", {}, "", None))
+    assert [each.loc for each in book.faults] == [("http",)]
 
 
 def test_a_task_stub_is_narrower_than_http(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def run_case(
     with ExitStack() as world:
         inner = _runner(case, executor, world) if is_real else InlineRunner()
         roots = {"params": case.params, "fixtures": case.fixtures}
-        book = StubBook(case.scripts, model.real, inner, roots)
+        book = StubBook(case.scripts, model.real, inner, roots, forks=is_real)
         if model.http:
             world.enter_context(answering(book.respond))
         world.enter_context(collector_paused(len(plan.scope.nodes) > LARGE))
