@@ -481,8 +481,10 @@ def test_http_of_a_case_answers_in_threads_and_coroutines(run):
     [
         (
             "fetch_process",
-            "'t' calls real.fetch_process in another process, where the answers of `http` do not "
-            "reach it; stub it, or let its isolation be 'thread'",
+            (
+                "'t' calls real.fetch_process in another process, where the answers of `http` do "
+                "not reach it; stub it, or let its isolation be 'thread'"
+            ),
         ),
         ("fetch_aside", "GET https://api.test/1 was requested outside of any task's call"),
     ],

@@ -45,13 +45,19 @@ class CaseRun:
 
 
 def run_case(
-    case: Case, plan: Plan, registry: Registry, *, executor: Executor | None = None
+    case: Case,
+    plan: Plan,
+    registry: Registry,
+    *,
+    executor: Executor | None = None,
+    passing: tuple[type[BaseException], ...] = (),
 ) -> CaseRun:
     """Run the workflow in the world that the case describes.
 
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
-    not where a case answers HTTP, since its answers reach no other process. `SourceError` when a
-    case whose fixtures have come in turns out to have faults.
+    not where a case answers HTTP, since its answers reach no other process. What a tool raises
+    from among `passing` ends the run and comes out as a `PassedThrough`. `SourceError` when a case
+    whose fixtures have come in turns out to have faults.
     """
     case = _checked(case, plan, registry)
     assert case.scripts is not None
@@ -64,6 +70,7 @@ def run_case(
         locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
         world=FileLocks() if is_real else None,
+        passing=passing,
     )
     with ExitStack() as world:
         inner = _runner(case, executor, world) if is_real else InlineRunner()

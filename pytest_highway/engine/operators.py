@@ -45,6 +45,7 @@ from pytest_highway.expressions.values import as_text, copy_data
 from pytest_highway.matching.equality import shown
 from pytest_highway.planning.plan import Node, WaitSpec
 from pytest_highway.reading.models import Lock, Retry, Task
+from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["repeating", "steps_of"]
 
@@ -125,9 +126,12 @@ def _refused(
     return Answer(error=error)
 
 
+UNRETRIED = (Unretryable, UsageLimitExceeded, PassedThrough)
+
+
 def is_retried(retry: Retry, attempts: int, error: Exception) -> bool:
     """Whether a further attempt follows this failure."""
-    if attempts > retry.max_retries or isinstance(error, (Unretryable, UsageLimitExceeded)):
+    if attempts > retry.max_retries or isinstance(error, UNRETRIED):
         return False
     if retry.retry_on is None:
         return True

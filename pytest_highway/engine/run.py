@@ -55,6 +55,7 @@ from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
 from pytest_highway.reading.models import Limits, Lock, OperatorBase
 from pytest_highway.runners.executors import Runner
+from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["Engine", "Interrupted", "OutsideEvent", "RunSettings", "execute"]
 
@@ -71,7 +72,8 @@ def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> 
     """Run a plan to its end and return its log.
 
     An interrupted run is completed, its `finally` tasks included; then `Interrupted` is raised with
-    the log. A second Ctrl-C stops those as well, and the log ends where it came.
+    the log. A second Ctrl-C stops those as well, and the log ends where it came. In the same way
+    `PassedThrough` is raised for what a tool raised and `settings.passing` names.
     """
     engine = Engine(plan, runner, clock, settings)
     try:
@@ -80,6 +82,9 @@ def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> 
         raise Interrupted(plan.name, engine.log) from None
     if engine.interrupted:
         raise Interrupted(plan.name, engine.log)
+    if engine.passed is not None:
+        engine.passed.log = engine.log
+        raise engine.passed
     return engine.log
 
 
@@ -92,6 +97,7 @@ class Engine:
         self.log: list[Event] = []
         self.memory = RunMemory(precedes)
         self.services = services = RunServices(self.log, self.memory, settings.env, clock)
+        services.passing = settings.passing
         variables = {**plan.variables, **settings.variables}
         env = services.environment(plan.workflow)
         self.root = ScopeRun(
@@ -99,6 +105,7 @@ class Engine:
         )
         self.stopped = ""
         self.interrupted = False
+        self.passed: PassedThrough | None = None
         self.stop_fault: Fault | None = None
         self._settings = settings
         self._entered = False
@@ -283,9 +290,14 @@ class Engine:
         if type(token) is Join:
             answer = frame.done.popleft()
         elif type(token) is Call:
-            for event in self._calls.ended(token, cast("Answer", answer)):
+            answer = cast("Answer", answer)
+            if isinstance(answer.error, PassedThrough):
+                self.passed = self.passed or answer.error
+            for event in self._calls.ended(token, answer):
                 self._mailbox.put(event)
         self._advance(frame, answer)
+        if self.passed is not None and not self.stopped:
+            self._stop("cancelled", f"{frame.path} ended the run")
         if self._calls.breach is not None and not self.stopped:
             self.stop_fault = self._calls.breach
             self._stop("failed", "a limit was passed")
