@@ -133,7 +133,7 @@ FLOORS = [
         "runners: remote",
     ],
     [
-        "planning: relations guards reads result_reads conflicts lints checks",
+        "planning: relations guards reads result_reads open_reads conflicts lints checks",
         "engine: frame effects rules judging precedence resuming",
         "cases: models origins rendering declared scripts declarations checks",
     ],

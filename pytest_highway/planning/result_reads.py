@@ -63,22 +63,24 @@ class ResultReads:
         key = str(read.reference.steps[0])
         if self._is_plain(read, key):
             return
-        outlook = Outlook([], [], [], [], [])
-        written = False
-        for found in self.writers.visible(read.scope):
-            sites = found.get(key, ())
-            written = written or bool(sites)
-            for site in self._nearest(read, key, sites):
-                self._place(read, site, outlook)
-            # Further out only counts where what is nearer may not have been written.
-            if outlook.unordered or always_one(hinges for _, hinges in outlook.before):
-                break
-        if not written:
+        outlook = self.outlook(read, key)
+        if not any(outlook):
             self._unwritten(read, key)
         elif outlook.unordered or not (outlook.before or outlook.earlier):
             self._disorder(read, key, outlook)
         elif not read.reference.defaulted:
             self._may_be_missing(read, key, outlook)
+
+    def outlook(self, read: Read, key: str) -> Outlook:
+        """How a reader stands to the writers of a result."""
+        outlook = Outlook([], [], [], [], [])
+        for found in self.writers.visible(read.scope):
+            for site in self._nearest(read, key, found.get(key, ())):
+                self._place(read, site, outlook)
+            # Further out only counts where what is nearer may not have been written.
+            if outlook.unordered or always_one(hinges for _, hinges in outlook.before):
+                break
+        return outlook
 
     def _is_plain(self, read: Read, key: str) -> bool:
         """Whether all is well at first sight: one writer, always run and ended before.
