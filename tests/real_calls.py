@@ -25,7 +25,7 @@ class LooseCall(RecordingHost):
         self.args, self.kwargs = list(args), {}
         self.deadline = seconds
         self.latency = 0.0
-        self.services = SimpleNamespace(now=lambda: 0.0)
+        self.services = SimpleNamespace(now=lambda: 0.0, passing=())
 
     @property
     def abandoned(self) -> bool:

@@ -16,7 +16,7 @@ from pytest_highway.storage.opening import open_storage
 from pytest_highway.views import RunResult
 
 HOST = Path(__file__).parent / "kill_host.py"
-FILE = DATA / "killed.workflow.yaml"
+FILE = DATA / "killed.yaml"
 POINTS = 50
 KILLED = -9
 

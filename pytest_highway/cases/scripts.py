@@ -31,6 +31,7 @@ from pytest_highway.toolbox.json_body import ABSENT
 from pytest_highway.tools import Registry
 
 __all__ = [
+    "FETCH_TOOLS",
     "PROCESS_TOOLS",
     "HttpRule",
     "Raising",
@@ -46,6 +47,8 @@ __all__ = [
 
 # Stubs of these stand at the process boundary.
 PROCESS_TOOLS: Final = ("tools.shell.run", "tools.command.run")
+# The requests of these are answered by a case's `http`.
+FETCH_TOOLS: Final = "tools.fetch."
 # What the value of such a tool consists of, and of which type each part is.
 FINISHED: Final = {"exit_code": int, "stdout": str, "stderr": str}
 
@@ -122,11 +125,15 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """All scripts of a case: of tasks by id or path, of tools by name, of HTTP by normal key."""
+    """All scripts of a case: of tasks by id or path, of tools by name, of HTTP by normal key.
+
+    `real_tools` are those that an entry lets run for real.
+    """
 
     tasks: Mapping[str, Script]
     tools: Mapping[str, Script]
     http: Mapping[tuple[str, str], Script]
+    real_tools: tuple[str, ...] = ()
 
 
 def is_path(name: str) -> bool:
@@ -147,7 +154,18 @@ def compile_scripts(
     http = compiler.http_scripts(case.model.http)
     tasks = {name: each for name, each in stubs.items() if is_path(name)}
     tools = {name: each for name, each in stubs.items() if name not in tasks}
-    return Scripts(tasks, tools, http), compiler.found
+    calling = [name for name, each in stubs.items() if any(map(_is_real, each.rules))]
+    real = [tool for name in calling for tool in _tools_of(name, declared)]
+    return Scripts(tasks, tools, http, tuple(dict.fromkeys(real))), compiler.found
+
+
+def _is_real(rule: Rule) -> bool:
+    return isinstance(rule, StubRule) and rule.is_real
+
+
+def _tools_of(name: str, declared: Declared) -> list[str]:
+    """The tools whose calls a stub answers: the one that it names, or those of its tasks."""
+    return [each.tool for each in declared.named(name)] if is_path(name) else [name]
 
 
 def stands_for_nothing(name: str, case: Case, declared: Declared) -> bool:

@@ -42,18 +42,24 @@ class CaseRun:
 
 
 def run_case(
-    case: Case, plan: Plan, registry: Registry, *, executor: Executor | None = None
+    case: Case,
+    plan: Plan,
+    registry: Registry,
+    *,
+    executor: Executor | None = None,
+    passing: tuple[type[BaseException], ...] = (),
 ) -> CaseRun:
     """Run the workflow in the world that the case describes.
 
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
-    not where a case answers HTTP, since its answers reach no other process. `SourceError` when a
-    case whose fixtures have come in turns out to have faults.
+    not where a case answers HTTP, since its answers reach no other process. What a tool raises
+    from among `passing` ends the run and comes out as a `PassedThrough`. `SourceError` when a case
+    whose fixtures have come in turns out to have faults.
     """
     case = _checked(case, plan, registry)
     assert case.scripts is not None
     model = case.model
-    is_real = runs_on_real_clock(model.real, registry)
+    is_real = runs_on_real_clock(case, registry)
     settings = RunSettings(
         variables=model.variables,
         env=model.env,
@@ -61,11 +67,12 @@ def run_case(
         locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
         world=FileLocks() if is_real else None,
+        passing=passing,
     )
     with ExitStack() as world:
         inner = _runner(case, executor, world) if is_real else InlineRunner()
         roots = {"params": case.params, "fixtures": case.fixtures}
-        book = StubBook(case.scripts, model.real, inner, roots)
+        book = StubBook(case.scripts, model.real, inner, roots, forks=is_real)
         if model.http:
             world.enter_context(answering(book.respond))
         # A loop over 100,000 items is large, too, and not known before it runs.
@@ -123,7 +130,7 @@ def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
 
 def _clock(case: Case, registry: Registry) -> Clock:
     """The real clock when tools with effects run for real, else a virtual one."""
-    if runs_on_real_clock(case.model.real, registry):
+    if runs_on_real_clock(case, registry):
         return SystemClock()
     return VirtualClock(case.model.now or DEFAULT_START)
 

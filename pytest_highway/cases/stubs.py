@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 from pytest_highway.cases.http_stub import HttpAnswer, HttpRequest, normal_url
 from pytest_highway.cases.scripts import (
+    FETCH_TOOLS,
     PROCESS_TOOLS,
     HttpRule,
     Raising,
@@ -40,8 +41,6 @@ from pytest_highway.toolbox.json_body import ABSENT
 from pytest_highway.tools import Tool
 
 __all__ = ["StubBook", "StubFault", "Unstubbed"]
-
-FETCH_TOOLS = "tools.fetch."
 
 AnyRule = TypeVar("AnyRule", bound=Rule)
 Roots = Mapping[str, object]
@@ -104,7 +103,8 @@ class StubBook:
     """All scripts of a case, as the runner that answers calls.
 
     `real` names the tools that run for real, by `inner`, or is true for all; `roots` holds
-    `params` and `fixtures` for templates in answers.
+    `params` and `fixtures` for templates in answers. `forks` tells that `inner` calls tools of
+    isolation `process` in another process, where no answer to HTTP reaches them.
     """
 
     def __init__(
@@ -113,6 +113,8 @@ class StubBook:
         real: bool | Sequence[str],
         inner: Runner,
         roots: Roots,
+        *,
+        forks: bool = False,
     ) -> None:
         self.tasks = {name: Turns(each) for name, each in scripts.tasks.items()}
         self.tools = {name: Turns(each) for name, each in scripts.tools.items()}
@@ -120,6 +122,7 @@ class StubBook:
         self.real = real
         self.inner = inner
         self.roots = roots
+        self.forks = forks
         self.faults: list[StubFault] = []
 
     def start(self, call: Call) -> Answer | None:
@@ -173,6 +176,8 @@ class StubBook:
         return bool(self.http) and tool.name.startswith(FETCH_TOOLS)
 
     def _real(self, call: Call) -> Answer | None:
+        if self.http and self.forks and _is_out_of_reach(call.tool):
+            return self._unanswered(call, ("http",), _out_of_reach(call))
         answer = self.inner.start(call)
         if answer is None or not call.latency:
             return answer
@@ -180,10 +185,12 @@ class StubBook:
 
     def _unanswered(self, call: Call, loc: Loc, message: str, remedy: str = "") -> Answer:
         """Note a fault of the case, once; the task fails, too."""
-        fault = StubFault(loc, f"{message}; add one:\n{remedy}" if remedy else message)
+        self._note(StubFault(loc, f"{message}; add one:\n{remedy}" if remedy else message))
+        return Answer(error=Unstubbed(message))
+
+    def _note(self, fault: StubFault) -> None:
         if fault not in self.faults:
             self.faults.append(fault)
-        return Answer(error=Unstubbed(message))
 
     def _answer(self, call: Call, rule: StubRule) -> Answer | None:
         seen = {"args": call.args, "kwargs": call.kwargs, "attempt": call.attempt}
@@ -209,8 +216,10 @@ class StubBook:
         call = CURRENT_CALL.get(None)
         what = f"{request.method} {request.url}"
         if call is None:
-            # Of a thread that outlived its call, or of a fixture: no task could be told.
-            raise Unstubbed(f"{what} was requested outside of any task's call")
+            # Of a thread that a tool started, or of a fixture: no task could be told.
+            fault = StubFault(("http",), f"{what} was requested outside of any task's call")
+            self._note(fault)
+            raise Unstubbed(fault.message)
         turns = self.http.get((request.method.upper(), normal_url(request.url)))
         if turns is None:
             return self._refuse(call, ("http",), f"no answer for {what}", _http_entry(what))
@@ -344,6 +353,17 @@ def _http_entry(request: str) -> str:
     is_plain = not any(sign in request for sign in (": ", " #", "{{", '"')) and request[-1] != ":"
     key = request if is_plain else json.dumps(request, ensure_ascii=False)
     return f"http:\n  {key}: {{return: {{status: 200, json: {{}}}}}}"
+
+
+def _is_out_of_reach(tool: Tool) -> bool:
+    return tool.isolation == "process" and tool.effects != "pure"
+
+
+def _out_of_reach(call: Call) -> str:
+    return (
+        f"{call.path!r} calls {call.tool.name} in another process, where the answers of `http` do "
+        "not reach it; stub it, or let its isolation be 'thread'"
+    )
 
 
 def _past_the_end(call: Call, turns: Turns) -> str:

@@ -71,16 +71,27 @@ class RunServices:
 
     `env` is what the world puts over the environments that files declare; `cache` holds results by
     key, each with the moment until which it holds; `breached` tells that a limit was passed, so
-    that nothing is retried any more.
+    that nothing is retried any more; `passing` are exceptions of tools that end the run.
     """
 
-    __slots__ = ("breached", "cache", "clock", "env", "log", "memory", "now", "resources")
+    __slots__ = (
+        "breached",
+        "cache",
+        "clock",
+        "env",
+        "log",
+        "memory",
+        "now",
+        "passing",
+        "resources",
+    )
 
     def __init__(
         self, log: list[Event], memory: RunMemory, env: Mapping[str, str], clock: Clock
     ) -> None:
         self.log = log
         self.env = env
+        self.passing: tuple[type[BaseException], ...] = ()
         self.breached = False
         self.cache: dict[str, tuple[float, object]] = {}
         self.memory = memory
@@ -143,7 +154,7 @@ class ScopeRun:
         self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
         self.chosen: dict[int, int | None] = {}
         self.selected: dict[int, frozenset[int]] = {}
-        self.ran: dict[int, list[str]] = {}
+        self.ran: dict[int, list[str]] = {each: [] for each in scope.ends}
         self.open: dict[int, int] = {}
         self.frames: dict[int, ExecutionFrame] = {}
         self.replaced: set[int] = set()

@@ -53,6 +53,7 @@ from pytest_highway.expressions.values import as_text, copy_data
 from pytest_highway.matching.equality import shown
 from pytest_highway.planning.plan import Node, WaitSpec
 from pytest_highway.reading.models import Lock, Retry, Task
+from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["repeating", "steps_of"]
 
@@ -145,12 +146,19 @@ def _refused(
     return Answer(error=error)
 
 
+UNRETRIED = (Unretryable, UsageLimitExceeded, PassedThrough)
+
+
 def is_retried(retry: Retry, attempts: int, error: Exception) -> bool:
     """Whether a further attempt follows this failure."""
-    if attempts > retry.max_retries or isinstance(error, (Unretryable, UsageLimitExceeded)):
+    if attempts > retry.max_retries or isinstance(error, UNRETRIED):
         return False
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return retry.retry_on is None or not names.isdisjoint(retry.retry_on)
+    if retry.retry_on is None:
+        return True
+    kinds = type(error).__mro__
+    names = {each.__name__ for each in kinds}
+    names |= {f"{each.__module__}:{each.__qualname__}" for each in kinds}
+    return not names.isdisjoint(retry.retry_on)
 
 
 def _failure(frame: ExecutionFrame, error: Exception) -> Outcome:

@@ -56,6 +56,7 @@ from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
 from pytest_highway.reading.models import Limits, Lock, OperatorBase
 from pytest_highway.runners.executors import Runner
+from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["Engine", "Interrupted", "OutsideEvent", "RunSettings", "execute"]
 
@@ -72,7 +73,8 @@ def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> 
     """Run a plan to its end and return its log.
 
     An interrupted run is completed, its `finally` tasks included; then `Interrupted` is raised with
-    the log. A second Ctrl-C stops those as well, and the log ends where it came.
+    the log. A second Ctrl-C stops those as well, and the log ends where it came. In the same way
+    `PassedThrough` is raised for what a tool raised and `settings.passing` names.
     """
     engine = Engine(plan, runner, clock, settings)
     try:
@@ -81,6 +83,9 @@ def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> 
         raise Interrupted(plan.name, engine.log) from None
     if engine.interrupted:
         raise Interrupted(plan.name, engine.log)
+    if engine.passed is not None:
+        engine.passed.log = engine.log
+        raise engine.passed
     return engine.log
 
 
@@ -93,6 +98,7 @@ class Engine:
         self.log: list[Event] = []
         self.memory = RunMemory(precedes)
         self.services = services = RunServices(self.log, self.memory, settings.env, clock)
+        services.passing = settings.passing
         variables = {**plan.variables, **settings.variables}
         env = services.environment(plan.workflow)
         self.root = ScopeRun(
@@ -100,6 +106,7 @@ class Engine:
         )
         self.stopped = ""
         self.interrupted = False
+        self.passed: PassedThrough | None = None
         self.stop_fault: Fault | None = None
         self._settings = settings
         self._entered = False
@@ -135,6 +142,9 @@ class Engine:
         self._limit(plan, self.root)
         try:
             self._take_run_lock()
+            if settings.cancel_at == 0:
+                # Before anything else of its moment, as at any other.
+                self._agenda.fire_next()
             self._turn_to_the_end()
         finally:
             self._calls.close()
@@ -290,9 +300,14 @@ class Engine:
             self._heed_breach()
             return
         calls = self._calls
-        for event in calls.ended(token, cast("Answer", answer)):
+        answer = cast("Answer", answer)
+        if isinstance(answer.error, PassedThrough):
+            self.passed = self.passed or answer.error
+        for event in calls.ended(token, answer):
             self._mailbox.put(event)
         self._advance(frame, answer)
+        if self.passed is not None and not self.stopped:
+            self._stop("cancelled", f"{frame.path} ended the run")
         if calls.breach is not None:
             self._heed_breach()
         # Only now, so that in the log a call is over before the next one begins.

@@ -29,7 +29,8 @@ class RunSettings:
     the run is stopped from outside; `events` come in from outside; `locks` are held by the world at
     first, for so many seconds; `world` holds locks that other processes respect.
     `observe` is shown the log whenever something may be new in it, and last when it is complete;
-    `resumption` is what an earlier run has done already.
+    `resumption` is what an earlier run has done already. `passing` are exceptions that mean no
+    task when a tool raises them but whoever started the run: they end it and come out.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -40,3 +41,4 @@ class RunSettings:
     world: World | None = None
     observe: Callable[[Sequence[Event]], None] | None = None
     resumption: Resumption | None = None
+    passing: tuple[type[BaseException], ...] = ()

@@ -84,15 +84,27 @@ class RunMemory(Mapping[str, object]):
         self._precedes = precedes
         self.lock = RLock()
         self._recent: dict[str, dict[Access, list[Actor]]] = {}
+        self._whole: list[Actor] = []
 
     def __getitem__(self, key: str) -> object:
         return self.values_by_key[key] if self.user is None else self.read(key, self.user.actor())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values_by_key)
+        self._note_whole()
+        return iter(list(self.values_by_key))
 
     def __len__(self) -> int:
+        self._note_whole()
         return len(self.values_by_key)
+
+    def _note_whole(self) -> None:
+        """Which keys there are is a read as well, of those that are still to come, too."""
+        if self.user is None:
+            return
+        actor = self.user.actor()
+        if self._whole and self._precedes(self._whole[-1], actor):
+            self._whole.pop()  # As with additions: the last one in a row tells all.
+        self._whole.append(actor)
 
     def read(self, key: str, actor: Actor) -> object:
         """The value of a key; KeyError when there is none."""
@@ -121,11 +133,10 @@ class RunMemory(Mapping[str, object]):
         recent = self._recent.setdefault(key, {"read": [], "write": [], "add": []})
         for kind in CONFLICTING[access]:
             for other in recent[kind]:
-                if not self._precedes(other, actor):
-                    raise MemoryConflict(
-                        f"memory key {key!r}: {other.path!r} and {actor.path!r} both use it and "
-                        "no order holds between them; let one depend on the other"
-                    )
+                self._check_order(key, other, actor)
+        if access != "read":
+            for other in self._whole:
+                self._check_order(key, other, actor)
         same = recent[access]
         if access == "write":
             # All that came before precedes this write, so later ones need only look at it.
@@ -134,6 +145,13 @@ class RunMemory(Mapping[str, object]):
         elif same and self._precedes(same[-1], actor):
             same.pop()  # Likewise: a loop of 100,000 additions is remembered by its last one.
         same.append(actor)
+
+    def _check_order(self, key: str, other: Actor, actor: Actor) -> None:
+        if not self._precedes(other, actor):
+            raise MemoryConflict(
+                f"memory key {key!r}: {other.path!r} and {actor.path!r} both use it and "
+                "no order holds between them; let one depend on the other"
+            )
 
 
 class TaskMemory:

@@ -118,6 +118,9 @@ class _Compiler:
         if workflow.defaults.on_failure is not None and workflow.defaults.on_failure.fallback:
             place = ("defaults", "on_failure", "fallback")
             self.fault(place, "a fallback serves one task, so it is no default")
+        if workflow.defaults.retry is not None and workflow.defaults.retry.retry_on:
+            default = workflow.defaults.retry.retry_on
+            self.fields.exceptions(default, ("defaults", "retry", "retry_on"), self.registry)
         claims = claim_bodies(workflow, self.fault)
         if claims.is_circular:
             raise SourceError(self.faults)  # There is no graph to say more about.
@@ -188,6 +191,9 @@ class _Compiler:
         if isinstance(model, AnyTask):
             self._reject_both(node, "retry")
             own = model.retry_policy if model.retry is None else model.retry
+            if own is not None and own.retry_on:
+                word = "retry_policy" if model.retry is None else "retry"
+                self.fields.exceptions(own.retry_on, (*node.loc, word, "retry_on"), self.registry)
             node.retry = defaults.retry if own is None else own
             timeout = defaults.timeout if node.timeout is None else node.timeout
             bounds = (timeout, self.longest_step)

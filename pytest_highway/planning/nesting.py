@@ -54,6 +54,10 @@ class _Loader:
         workflow, faults = validate_model(Workflow, document.data, document)
         if workflow is None:
             raise SourceError([*faults, *self._faults_of_the_rest(document, longest_step)])
+        if workflow.version:
+            # As written: of a plain 1.10 the number keeps no trace of the last digit.
+            written = document.written(("version",)) or workflow.version
+            workflow = workflow.model_copy(update={"version": written})
         plan, warnings = compile_plan(document, workflow, self.registry, self.load, longest_step)
         found = check_plan(plan)
         errors = [each for each in found if each.severity == "error"]

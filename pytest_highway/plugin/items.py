@@ -30,6 +30,8 @@ from pytest_highway.plugin.golden import clashes, read_golden
 from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
+from pytest_highway.plugin.stopping import OUTCOMES, Stopping
+from pytest_highway.runners.raised import PassedThrough
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
@@ -192,6 +194,7 @@ class CaseItem(WorkflowItem):
         """The item of a case."""
 
         def run() -> None:
+            __tracebackhide__ = True
             item.execute()
 
         run.__doc__ = case.model.description or None
@@ -230,7 +233,12 @@ class CaseItem(WorkflowItem):
         case = self.case.with_fixtures(values_of(fixtures))
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
-        run = run_case(case, self.loaded.plan, self.registry, executor=executor_of(self.config))
+        __tracebackhide__ = True
+        executor = executor_of(self.config)
+        with Stopping(self, self._tell):
+            run = run_case(
+                case, self.loaded.plan, self.registry, executor=executor, passing=OUTCOMES
+            )
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
 
@@ -313,7 +321,16 @@ class WorkflowRunner:
             known = [each.name for each in loaded.cases]
             near = did_you_mean(case, known)
             raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
-        run = run_case(found, loaded.plan, self._registry, executor=executor_of(self._config))
+        try:
+            run = run_case(
+                found,
+                loaded.plan,
+                self._registry,
+                executor=executor_of(self._config),
+                passing=OUTCOMES,
+            )
+        except PassedThrough as error:
+            raise error.outcome from None
         if run.faults:
             raise HighwayError("\n".join(fault.message for fault in run.faults))
         return run.result

@@ -31,7 +31,7 @@ from pytest_highway.engine.effects import Answer
 from pytest_highway.engine.frame import Call
 from pytest_highway.runners.background import DaemonThreads, EventLoop
 from pytest_highway.runners.executors import CURRENT_CALL, PATIENCE, Stopped, attempt, call_tool
-from pytest_highway.runners.raised import presentable
+from pytest_highway.runners.raised import failure_of, presentable
 from pytest_highway.runners.remote import (
     ChildProcesses,
     Reply,
@@ -257,7 +257,7 @@ def settled(call: Call, future: Future[object], place: Place) -> Answer:
     if isinstance(error, CancelledError):
         answer = Answer(error=ToolError("the call was cancelled where it ran"))
     elif error is not None:
-        answer = Answer(error=presentable(error))
+        answer = Answer(error=failure_of(error, call.services.passing))
     else:
         value = future.result()
         answer = _unpacked(call, value) if isinstance(value, Reply) else cast("Answer", value)
@@ -274,7 +274,9 @@ def _unpacked(call: Call, reply: Reply) -> Answer:
         call.add_usage(cost, tokens)
     for name, data in reply.emitted:
         call.emit(name, data)
-    return Answer(reply.value, received_error(reply))
+    passing = call.services.passing
+    error = received_error(reply, passing)
+    return Answer(reply.value, None if error is None else failure_of(error, passing))
 
 
 async def answered(call: Call) -> Answer:
@@ -282,5 +284,8 @@ async def answered(call: Call) -> Answer:
     CURRENT_CALL.set(call)  # A task has a context of its own: nothing is to be reset.
     try:
         return Answer(to_plain(await cast("Awaitable[object]", call_tool(call))))
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # two of these would end the loop
-        return Answer(error=presentable(error))
+    except BaseException as error:  # what is no Exception would end the loop
+        passing = call.services.passing
+        if not isinstance(error, (Exception, SystemExit, KeyboardInterrupt, *passing)):
+            raise
+        return Answer(error=failure_of(error, passing))
