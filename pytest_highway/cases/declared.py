@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pytest_highway.planning.plan import Node, Plan
+from pytest_highway.reading.document import Document
+from pytest_highway.reading.translated import Translated
 
 __all__ = ["Declared", "Operator"]
 
@@ -29,6 +31,7 @@ class Operator(NamedTuple):
     kind: str
     tool: str = ""
     branches: tuple[str, ...] = ()
+    is_step: bool = False
 
 
 @dataclass(slots=True)
@@ -43,15 +46,18 @@ class Declared:
     results: list[str] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
     env: list[str] = field(default_factory=list)
+    has_steps: bool = False
     plan: Plan | None = None
 
     @classmethod
-    def by(cls, data: object) -> Declared | None:
-        """What a workflow's plain data declares; None when it has no tasks at all."""
+    def by(cls, document: Document) -> Declared | None:
+        """What a workflow's text declares; None when it has no tasks at all."""
+        data = document.data
         tasks = data.get("tasks") if isinstance(data, Mapping) else None
         if not isinstance(data, Mapping) or not isinstance(tasks, Mapping):
             return None
         declared = cls(variables=_keys(data.get("variables")), env=_keys(data.get("env")))
+        declared.has_steps = isinstance(document, Translated)
         walker = _Walker(declared, tasks)
         for name, each in tasks.items():
             if name not in walker.in_bodies:
@@ -73,6 +79,12 @@ class Declared:
             return [found] if found is not None else self.names.get(name, [])
         return [_operator(node) for node in self.plan.named(name)]
 
+    def calling(self, name: str) -> list[Operator]:
+        """The operators whose calls a stub of this name answers: of a tool, an id or a path."""
+        inside = [] if self.plan is None else [_operator(node) for node in self.plan.walk()]
+        of_tool = [each for each in (*self.tasks.values(), *inside) if each.tool == name]
+        return of_tool or self.named(name)
+
     def known(self) -> list[str]:
         """Paths and bare ids, for messages."""
         inside = [] if self.plan is None else [node.id for node in self.plan.walk()]
@@ -81,7 +93,7 @@ class Declared:
 
 def _operator(node: Node) -> Operator:
     tool = "" if node.tool is None else node.tool.name
-    return Operator(node.kind, tool, tuple(node.branches))
+    return Operator(node.kind, tool, tuple(node.branches), node.is_step)
 
 
 def _starred(match: re.Match[str]) -> str:
@@ -108,7 +120,8 @@ class _Walker:
         operator = each if isinstance(each, Mapping) else {}
         kind = str(operator.get("operator_type", "task"))
         branches = _mapping(operator.get("branches"))
-        found = Operator(kind, str(operator.get("function", "")), tuple(branches))
+        function = str(operator.get("function", ""))
+        found = Operator(kind, function, tuple(branches), self.declared.has_steps)
         path = prefix + name
         if path in self.declared.tasks:
             return

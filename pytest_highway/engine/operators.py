@@ -113,7 +113,8 @@ def _own_env(frame: ExecutionFrame) -> dict[str, str]:
     if template is None:
         return {}
     values = cast("dict[str, object]", template.render(frame.roots))
-    return {name: as_text(value) for name, value in values.items()}
+    # A value that is null is no value: the variable is not set.
+    return {name: as_text(value) for name, value in values.items() if value is not None}
 
 
 def _refused(
