@@ -49,7 +49,7 @@ __all__ = [
 FINISHED: Final = {"exit_code": int, "stdout": str, "stderr": str, "outputs": dict}
 KINDS: Final = {int: "a whole number", str: "text", dict: "a mapping"}
 
-# Each stub says exactly one of these; those of ENDED go with `exit`.
+# Each stub says exactly one of these; those of ENDED go with `exit`, which `outputs` implies.
 ANSWER_WORDS: Final = ("return", "raise", "call", "exit")
 ENDED: Final = ("stdout", "stderr", "outputs")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -212,10 +212,12 @@ class _Compiler:
         self, entry: StubEntry, loc: Loc, parts: Sequence[str], *, endless: bool
     ) -> StubRule:
         given = {WRITTEN.get(each, each) for each in entry.model_fields_set}
+        if "outputs" in given and given.isdisjoint(ANSWER_WORDS):
+            given.add("exit")  # What hands on values has ended well.
         self._check_words(given, loc, parts)
         answer, place = entry.answer, (*loc, "return")
         if "exit" in given:
-            finished = (entry.exit, entry.stdout, entry.stderr, entry.outputs)
+            finished = (entry.exit or 0, entry.stdout, entry.stderr, entry.outputs)
             answer = dict(zip(FINISHED, finished, strict=True))
             place = loc
             self._check_outputs(entry.outputs, (*loc, "outputs"))

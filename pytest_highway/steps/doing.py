@@ -122,8 +122,9 @@ def _shelled(doing: Doing, fault: ReportFault) -> Doing | None:
         kind = "shell"
     if kind == "shell" and shell in POWERSHELL:
         kind = "powershell"
-    for word in doing.more:
-        if word not in MORE[kind]:
+    more = {word: said for word, said in doing.more.items() if word in MORE[kind]}
+    for word, said in doing.more.items():
+        if word not in more:
             what = "a text for a shell" if kind in ("shell", "powershell") else f"a {kind}"
-            fault(doing.more[word].loc, f"{word!r} does not go with {what}", key=True)
-    return Doing(kind, doing.word, doing.what, doing.more)
+            fault(said.loc, f"{word!r} does not go with {what}", key=True)
+    return Doing(kind, doing.word, doing.what, more)

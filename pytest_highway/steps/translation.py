@@ -128,7 +128,8 @@ class _Translator:
 
     def translate(self) -> tuple[Document, list[Diagnostic]]:
         raw = self.raw
-        model, faults = validate_model(StepsFile, raw, self.document)
+        known = {key: each for key, each in raw.items() if key != "tasks"}
+        model, faults = validate_model(StepsFile, known, self.document)
         self.faults += faults
         if "tasks" in raw:
             message = "a file has 'tasks' or 'steps', and not both"
@@ -281,7 +282,7 @@ class _Translator:
         model = draft.model
         assert model is not None
         retries, word = model.retries, "retries"
-        if model.retry_delay_sec is not None and retries is None:
+        if model.retry_delay_sec is not None and retries is None and model.retry is None:
             word = "retry_delay_sec"
             default = _mapping(self.raw.get("globals")).get("default_retries")
             retries = default if isinstance(default, int) else None
