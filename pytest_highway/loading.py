@@ -23,9 +23,8 @@ from pytest_highway.planning.nesting import load_plan
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.reading.document import MAX_BYTES, Document, read
-from pytest_highway.reading.translated import Translated
 from pytest_highway.reading.validation import validate_model
-from pytest_highway.steps.translation import as_tasks, with_variables
+from pytest_highway.steps.dialect import as_tasks, cases_beside
 from pytest_highway.tools import Registry
 
 __all__ = ["Loaded", "is_test_file", "load_file"]
@@ -80,10 +79,10 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
     if source is not None:
         source, found = as_tasks(source)
         unread += found
-        if source.path == document.path:
+        if not is_test_file(file):
             document = source
-        elif isinstance(source, Translated):
-            document, found = with_variables(document)
+        else:
+            document, found = cases_beside(document, source)
             unread += found
     plan: Plan | None = None
     warnings: list[Diagnostic] = []

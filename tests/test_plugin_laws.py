@@ -133,7 +133,7 @@ FLOORS = [
         "runners: remote",
     ],
     [
-        "steps: models doing names arguments calls translation",
+        "steps: dialect models doing names arguments calls translation",
         "planning: relations guards reads result_reads conflicts lints checks",
         "engine: frame effects rules judging precedence resuming",
         "cases: models origins rendering declared scripts declarations checks",

@@ -19,7 +19,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.document import MAX_BYTES, Document, read
 from pytest_highway.reading.models import Workflow, is_operator
 from pytest_highway.reading.validation import validate_model
-from pytest_highway.steps.translation import as_tasks
+from pytest_highway.steps.dialect import as_tasks
 from pytest_highway.tools import Registry
 
 __all__ = ["load_plan"]

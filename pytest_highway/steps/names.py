@@ -115,11 +115,14 @@ class Names:
         two is found fault with.
         """
         found = [each for each in self._by_output.get(name, ()) if each.id != step]
+        declared = name in self.context or name in self.env
+        if len(found) < 2 and not declared:
+            return found  # That it comes before the reader is held against the graph later.
         stand_ins = {each.fallback for each in found}
         found = [each for each in found if each.id not in stand_ins]
         before = self._before(step) if found else frozenset()
         earlier = [each for each in found if each.id in before]
-        return earlier or ([] if name in self.context or name in self.env else found[:1])
+        return earlier or ([] if declared else found[:1])
 
     def _before(self, step: str) -> frozenset[str]:
         """The steps that have ended when a step starts."""

@@ -1,6 +1,6 @@
 """A steps file as a file of tasks: other data, whose places are those of what was written.
 
-    document with `steps` --as_tasks--> document with `tasks`, and what is wrong with the steps
+    document with `steps` --translate--> document with `tasks`, and what is wrong with the steps
 
 Everything behind this knows tasks only: the plan and its checks, cases, the engine, transcripts.
 A step that cannot be read is stood in for by a task of its name, so that what names it still leads
@@ -32,7 +32,7 @@ from pytest_highway.steps.models import (
 from pytest_highway.steps.names import Names, Source, written_outputs
 from pytest_highway.steps.shells import OUTPUT_FILE, is_shell_name
 
-__all__ = ["as_tasks", "with_variables"]
+__all__ = ["translate", "translate_cases"]
 
 Raw = Mapping[str, object]
 
@@ -57,23 +57,17 @@ GLOBALS: Final[Mapping[str, Loc]] = {
 STAND_IN: Final = {"function": "tools.log.info", "args": [""]}
 
 
-def as_tasks(document: Document) -> tuple[Document, list[Diagnostic]]:
-    """The document itself unless it has `steps`; else one with tasks, and the faults of steps."""
-    data = document.data
-    if not isinstance(data, dict) or "steps" not in data:
-        return document, []
+def translate(document: Document, data: Raw) -> tuple[Document, list[Diagnostic]]:
+    """A document with tasks for one with steps, whose data is `data`, and the faults of those."""
     return _Translator(document, data).translate()
 
 
-def with_variables(document: Document) -> tuple[Document, list[Diagnostic]]:
-    """A document whose cases say `variables` where they are written with `context`.
-
-    For the cases of a steps file, in that file or beside it.
-    """
+def translate_cases(document: Document, data: Raw) -> tuple[Document, list[Diagnostic]]:
+    """A document whose cases say `variables` where `data` says `context`."""
     moves = Moves()
-    data, clashes = _cases_translated(_mapping(document.data), moves)
+    made, clashes = _cases_translated(data, moves)
     faults = [_clash(document, loc, words) for loc, words in clashes]
-    return translated(document, data, moves), faults
+    return translated(document, made, moves), faults
 
 
 def _clash(document: Document, loc: Loc, words: tuple[str, str]) -> Diagnostic:
