@@ -6,8 +6,8 @@
     python       tools.python.run(code)  (module=, args=)  (file=, args=)
     tool         the tool(*args, **kwargs)             `${name}` is filled in, as above
 
-A process finds the context in its environment, with the outputs that its text reads and the
-step's own `env` over it. So no value is ever a part of what a shell or Python reads as code.
+A process finds the context in its environment, with the outputs that its text reads; the step's
+own `env`, an argument of the call, lies over both. So no value is ever a part of what a shell or Python reads as code.
 """
 
 from __future__ import annotations
@@ -78,18 +78,31 @@ class _Writer:
         doing, call = self.doing, self.call
         self._own_env()
         KINDS[doing.kind](self)
-        kwargs = doing.more.get("kwargs")
-        if kwargs is not None:
-            call.kwargs.update(_mapping(self._filled(kwargs)))
-            self._at(("kwargs",), kwargs.loc)
         if "cwd" in doing.more:
             call.kwargs["cwd"] = self._filled(doing.more["cwd"])
             self._at(("kwargs", "cwd"), doing.more["cwd"].loc)
         if call.function in PROCESS_TOOLS:
             exported = {name: self._template(name) for name in self.names.exported()}
             call.env = {**exported, **call.env}
-        call.env.update(self.own)
+            if self.own:
+                call.kwargs["env"] = dict(self.own)  # As an argument, which a test can look at.
+        else:
+            call.env.update(self.own)
+        self._further_kwargs()
         return call
+
+    def _further_kwargs(self) -> None:
+        kwargs = self.doing.more.get("kwargs")
+        if kwargs is None:
+            return
+        self._at(("kwargs",), kwargs.loc)
+        for word, value in _mapping(self._filled(kwargs)).items():
+            if word in self.call.kwargs:
+                message = f"{word!r} is said by the step itself as well; give one of them"
+                self.fault((*kwargs.loc, word), message, key=True)
+            else:
+                self._at(("kwargs", word), (*kwargs.loc, word))
+                self.call.kwargs[word] = value
 
     def _at(self, loc: Loc, written: Loc) -> None:
         self.call.places.places[loc] = written
@@ -100,6 +113,7 @@ class _Writer:
             assert env is not None
             place = (*env.loc, name)
             self._at(("env", name), place)
+            self._at(("kwargs", "env", name), place)
             if name == OUTPUT_FILE:
                 self.fault(place, f"{OUTPUT_FILE!r} is set for each step", key=True)
             self.own[name] = str(self._filled(Said(text, place), self._outer))
