@@ -7,7 +7,8 @@
     tool         the tool(*args, **kwargs)             `${name}` is filled in, as above
 
 A process finds the context in its environment, with the outputs that its text reads; the step's
-own `env`, an argument of the call, lies over both. So no value is ever a part of what a shell or Python reads as code.
+own `env`, an argument of the call, lies over both. So no value is ever a part of what a shell or
+Python reads as code.
 """
 
 from __future__ import annotations
