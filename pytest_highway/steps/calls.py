@@ -181,17 +181,22 @@ class _Writer:
             )
         if name in self.own or name in OF_THE_SHELL:
             return
-        if not self.names.is_known(name):
-            if read.braced and not read.guarded and not is_set(name):
-                self.fault(loc, self.names.unknown(name, list(self.own)))
-            return
+        must_be_known = read.braced and not is_set(name)
+        if self.names.is_known(name):
+            self._read_known(read, is_set(name), must_be_known)
+        elif must_be_known and not read.guarded:
+            self.fault(loc, self.names.unknown(name, list(self.own)))
+
+    def _read_known(self, read: ShellRead, is_set: bool, must_be_known: bool) -> None:
+        """An output enters the environment; the context is there already."""
+        name, loc = read.name, self.doing.what.loc
         try:
             expression = self.names.expression(name, self.step)
         except HighwayError as error:
-            if read.braced and not is_set(name):
+            if must_be_known:
                 self.fault(loc, str(error))
             return
-        if expression.startswith("results") and not is_set(name):
+        if expression.startswith("results") and not is_set:
             default = " | default(null)" if read.guarded else ""
             self.call.env[name] = "{{" + expression + default + "}}"
             self._at(("env", name), loc)

@@ -219,19 +219,10 @@ class _Translator:
         ordinary = [each.id for each in drafts if each.model and not each.model.is_finally]
         sources: dict[str, Source] = {}
         for draft in drafts:
-            model = draft.model
-            if model is None:
-                continue
-            outputs = [name for name in model.provides if is_shell_name(name)]
-            outputs += _texts_outputs(draft.doing) + stubbed.get(draft.id, [])
-            upstream = [*(model.depends_on or model.dependencies or ()), *model.after]
-            upstream += [providers[each] for each in model.consumes if each in providers]
-            if model.is_finally and not upstream:
-                upstream = ordinary
-            fallback = model.fallback_step or (model.on_failure and model.on_failure.fallback)
-            key = model.result_key or draft.id
-            unique = list(dict.fromkeys(outputs))
-            sources[draft.id] = Source(draft.id, key, unique, upstream, fallback or None)
+            if draft.model is not None:
+                waits = _upstream(draft.model, providers) or ordinary * draft.model.is_finally
+                outputs = _texts_outputs(draft.doing) + stubbed.get(draft.id, [])
+                sources[draft.id] = _source(draft.id, draft.model, outputs, waits)
         variables, env = _mapping(data["variables"]), _mapping(data["env"])
         return Names(variables, {name: str(each) for name, each in env.items()}, sources)
 
@@ -302,6 +293,23 @@ _RESERVED: Final = f"{OUTPUT_FILE!r} is set for each step; choose another name"
 
 def _below(loc: Loc, inside: Loc) -> Loc:
     return (*loc, *inside)
+
+
+def _source(step: str, model: Step, seen: list[str], upstream: list[str]) -> Source:
+    """A step as one that hands on what it provides, and what it is seen to."""
+    outputs = [name for name in model.provides if is_shell_name(name)]
+    fallback = model.fallback_step
+    if model.on_failure is not None and fallback is None:
+        fallback = model.on_failure.fallback
+    unique = list(dict.fromkeys([*outputs, *seen]))
+    return Source(step, model.result_key or step, unique, upstream, fallback)
+
+
+def _upstream(model: Step, providers: Mapping[str, str]) -> list[str]:
+    """The steps that a step waits for, as it names them."""
+    listed = model.depends_on or model.dependencies or []
+    consumed = [providers[each] for each in model.consumes if each in providers]
+    return [*listed, *model.after, *consumed]
 
 
 def _texts_outputs(doing: Doing | None) -> list[str]:
