@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Final, TypeGuard
 
 from pytest_highway.errors import HighwayError, did_you_mean
-from pytest_highway.tool_context import CommandFailed, ToolError
+from pytest_highway.tool_context import CommandFailed, OutputError, ToolError
 from pytest_highway.tools import Registry
 
 __all__ = ["ENGINE_FAULTS", "check_fault", "check_retried", "find_exception", "make_exception"]
@@ -63,7 +63,9 @@ BUILTINS: Final = MappingProxyType(
         if isinstance(value, type) and issubclass(value, Exception)
     }
 )
-OWN: Final = MappingProxyType({each.__name__: each for each in (CommandFailed, ToolError)})
+OWN: Final = MappingProxyType(
+    {each.__name__: each for each in (CommandFailed, OutputError, ToolError)}
+)
 
 
 def find_exception(name: str, registry: Registry, *, also: Sequence[str] = ()) -> type[Exception]:

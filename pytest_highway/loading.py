@@ -3,8 +3,9 @@
     path --load_file--> Loaded
 
 A `*.workflow-test.yaml` holds cases only and names its workflow's file; every other file is a
-workflow. Which files are read at all is the caller's decision, by their names. Cases are checked
-also when the workflow has faults, as far as its text tells what it declares.
+workflow, of tasks or of steps. Which files are read at all is the caller's decision, by their
+names. Cases are checked also when the workflow has faults, as far as its text tells what it
+declares.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.reading.document import MAX_BYTES, Document, read
 from pytest_highway.reading.validation import validate_model
+from pytest_highway.steps.dialect import as_tasks, cases_beside
 from pytest_highway.tools import Registry
 
 __all__ = ["Loaded", "is_test_file", "load_file"]
@@ -74,9 +76,17 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
     if is_test_file(file):
         source, faults = _workflow_beside(file, document, max_bytes)
         target = file.parent / (Path() if source is None else _named(document))
+    if source is not None:
+        source, found = as_tasks(source)
+        unread += found
+        if not is_test_file(file):
+            document = source
+        else:
+            document, found = cases_beside(document, source)
+            unread += found
     plan: Plan | None = None
     warnings: list[Diagnostic] = []
-    declared = None if source is None else Declared.by(source.data)
+    declared = None if source is None else Declared.by(source)
     if source is not None:
         try:
             plan, warnings = load_plan(source, registry, target, max_bytes=max_bytes)

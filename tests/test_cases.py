@@ -437,7 +437,7 @@ test_defaults:
     assert headlines(tmp_path, text) == [
         (
             "6:17: unknown key 'retrun'; allowed: 'when', 'times', 'return', 'raise', 'call', "
-            "'exit', 'stdout', 'stderr', 'after', 'usage', 'log'; did you mean 'return'?"
+            "'exit', 'stdout', 'stderr', 'outputs', 'after', 'usage', 'log'; did you mean 'return'?"
         ),
         f"7:25: 'sucess' is not allowed here; allowed: {STATES}; did you mean 'success'?",
         "7:33: unknown task 'aks'; did you mean 'ask'?",

@@ -108,12 +108,14 @@ FLOORS = [
         "errors serialization events",
         "clock",
         "planning: graph",
+        "steps: shells shell_reads",
         "toolbox: json_body",
         "reading: collector",
         "runners: background",
     ],
     [
-        "reading: sourcetext scalars places anchors yaml_syntax document plain_tasks",
+        """reading: sourcetext scalars places anchors yaml_syntax document translated
+        plain_tasks""",
         "expressions: values operations filters tokens closures parser expression template",
         "matching: forms alignment equality lookalikes hunks lines patterns matchers repatterning",
         """storage: records storage sqlite files redis_server opening recorder archive rows
@@ -126,15 +128,16 @@ FLOORS = [
     ["engine: state", "runners: raised"],
     [
         "engine: limits outputs",
-        "toolbox: command events fetch log memory process shell",
+        "toolbox: command events fetch log memory outputs powershell process python shell",
         "cases: http_stub",
     ],
     [
         "toolbox",
-        "planning: plan claims fields linking lock_checks compiler",
+        "planning: plan claims code_checks fields linking lock_checks compiler",
         "runners: remote",
     ],
     [
+        "steps: dialect models doing names arguments calls translation",
         "planning: relations guards reads result_reads open_reads conflicts lints checks",
         "engine: frame effects rules judging precedence resuming",
         "cases: models origins products sharing rendering declared scripts declarations checks",
@@ -201,7 +204,7 @@ def test_a_module_imports_from_its_room_and_from_floors_below(module: str) -> No
     expression language, comparing; records of runs. 2: shapes of workflows; tools and what they
     are handed. 3: what a run remembers. 4: what holds calls back; built-in tools; HTTP stubs.
     5: the plan and how it is made; calls in other processes. 6: static checks; the contract
-    between operators and engine; cases. 7: workflows that run others; the operators; runners of
+    between operators and engine; cases; steps as tasks. 7: workflows that run others; the operators; runners of
     calls; what is derived from a log. 8: a file as a whole; the engine; the stub book. 9: a
     case's run; its expectations; editing YAML. 10: failure texts; what an update would write.
     11: pytest's side, one subject a room. 12: items. 13: the entry point, which everything

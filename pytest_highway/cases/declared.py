@@ -15,6 +15,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pytest_highway.planning.plan import Node, Plan
+from pytest_highway.reading.document import Document
+from pytest_highway.reading.translated import Translated
 
 __all__ = ["Declared", "Operator"]
 
@@ -29,6 +31,7 @@ class Operator(NamedTuple):
     kind: str
     tool: str = ""
     branches: tuple[str, ...] = ()
+    is_step: bool = False
 
 
 class Operators(NamedTuple):
@@ -46,16 +49,20 @@ class Declared:
     tasks of the files that the workflow runs as well.
     """
 
-    def __init__(self, data: Mapping[str, object], tasks: Entries) -> None:
+    def __init__(self, data: Mapping[str, object], tasks: Entries, *, has_steps: bool) -> None:
         self.plan: Plan | None = None
+        self.has_steps = has_steps
         self._data = data
         self._tasks = tasks
 
     @classmethod
-    def by(cls, data: object) -> Declared | None:
-        """What a workflow's plain data declares; None when it has no tasks at all."""
+    def by(cls, document: Document) -> Declared | None:
+        """What a workflow's text declares; None when it has no tasks at all."""
+        data = document.data
         tasks = data.get("tasks") if isinstance(data, dict) else None
-        return cls(data, tasks) if isinstance(data, dict) and isinstance(tasks, dict) else None
+        if not isinstance(data, dict) or not isinstance(tasks, dict):
+            return None
+        return cls(data, tasks, has_steps=isinstance(document, Translated))
 
     @property
     def variables(self) -> list[str]:
@@ -74,7 +81,7 @@ class Declared:
 
     @cached_property
     def _operators(self) -> Operators:
-        walker = _Walker(self._tasks)
+        walker = _Walker(self._tasks, has_steps=self.has_steps)
         for name, each in self._tasks.items():
             if name not in walker.in_bodies:
                 walker.add(name, each, "", inside_foreach=False)
@@ -96,6 +103,14 @@ class Declared:
             return [found] if found is not None else self._operators.by_name.get(name, [])
         return [_operator(node) for node in self.plan.named(name)]
 
+    def calling(self, name: str) -> list[Operator]:
+        """The operators whose calls a stub of this name answers: of a tool, an id or a path."""
+        inside = [] if self.plan is None else [_operator(node) for node in self.plan.walk()]
+        of_tool = [
+            each for each in (*self._operators.by_path.values(), *inside) if each.tool == name
+        ]
+        return of_tool or self.named(name)
+
     def known(self) -> list[str]:
         """Paths and bare ids, for messages."""
         inside = [] if self.plan is None else [node.id for node in self.plan.walk()]
@@ -105,7 +120,7 @@ class Declared:
 
 def _operator(node: Node) -> Operator:
     tool = "" if node.tool is None else node.tool.name
-    return Operator(node.kind, tool, tuple(node.branches))
+    return Operator(node.kind, tool, tuple(node.branches), node.is_step)
 
 
 def _starred(match: re.Match[str]) -> str:
@@ -115,8 +130,9 @@ def _starred(match: re.Match[str]) -> str:
 class _Walker:
     """One walk through tasks and bodies; whatever has a wrong shape is passed over."""
 
-    def __init__(self, tasks: Entries) -> None:
+    def __init__(self, tasks: Entries, *, has_steps: bool) -> None:
         self.found = Operators({}, {}, [])
+        self.has_steps = has_steps
         self.tasks = tasks
         self.open: list[str] = []  # listed by id, from the outside in: a loop may list itself
         self.in_bodies = {
@@ -131,7 +147,8 @@ class _Walker:
         operator = _mapping(each)
         kind = str(operator.get("operator_type", "task"))
         branches = _mapping(operator.get("branches"))
-        found = Operator(kind, str(operator.get("function", "")), tuple(branches))
+        function = str(operator.get("function", ""))
+        found = Operator(kind, function, tuple(branches), self.has_steps)
         path = prefix + name
         by_path, by_name, results = self.found
         if path in by_path:

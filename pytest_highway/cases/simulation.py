@@ -119,7 +119,7 @@ def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
     """The case with its scripts; one that got them at collection has been checked there."""
     if case.scripts is not None:
         return case
-    declared = Declared.by(plan.document.data)
+    declared = Declared.by(plan.document)
     assert declared is not None
     declared.plan = plan
     case, found = check_case(case, declared, registry)

@@ -18,7 +18,6 @@ from typing import TypeVar, cast
 from pytest_highway.cases.http_stub import HttpAnswer, HttpRequest, normal_url
 from pytest_highway.cases.scripts import (
     FETCH_TOOLS,
-    PROCESS_TOOLS,
     HttpRule,
     Raising,
     Rule,
@@ -36,8 +35,11 @@ from pytest_highway.matching.matchers import matches
 from pytest_highway.planning.plan import Loc
 from pytest_highway.runners.executors import CURRENT_CALL, Runner
 from pytest_highway.serialization import to_json
-from pytest_highway.tool_context import CommandFailed, finished_value, text_of
+from pytest_highway.tool_context import CommandFailed, OutputError, finished_value, text_of
 from pytest_highway.toolbox.json_body import ABSENT
+from pytest_highway.toolbox.outputs import check_provided
+from pytest_highway.toolbox.process import PROCESS_TOOLS
+from pytest_highway.toolbox.python import python_command
 from pytest_highway.tools import Tool
 
 __all__ = ["StubBook", "StubFault", "Unstubbed"]
@@ -319,12 +321,38 @@ def _finished(call: Call, value: Mapping[str, object], after: float) -> Answer:
     if not isinstance(code, int) or isinstance(code, bool):
         raise ExpressionError(f"exit_code is a whole number, got {to_json(code)}")
     streams = [as_text(value.get(name, "")) for name in ("stdout", "stderr")]
-    if code == 0:
-        return Answer({**value, **finished_value(code, *streams)}, after=after)
-    command: str | list[str] = [text_of(each) for each in call.args]
-    if call.tool.name == "tools.shell.run":
-        command = text_of(call.args[0] if call.args else call.kwargs.get("command"))
-    return Answer(error=CommandFailed.from_finished(command, code, *streams), after=after)
+    if code != 0:
+        return Answer(
+            error=CommandFailed.from_finished(_command(call), code, *streams), after=after
+        )
+    finished = {**value, **finished_value(code, *streams)}
+    if call.provides is None:
+        return Answer(finished, after=after)
+    handed_on = value.get("outputs", {})
+    outputs = handed_on if isinstance(handed_on, Mapping) else {}
+    finished["outputs"] = {str(name): as_text(each) for name, each in outputs.items()}
+    try:
+        check_provided(call.provides, outputs, _is_file_like, OUTPUTS_REMEDY)
+    except OutputError as error:
+        return Answer(error=error, after=after)
+    return Answer(finished, after=after)
+
+
+# A stub leaves no files; one that the step promises is taken to be there, if its name is a file's.
+OUTPUTS_REMEDY = "; the stub says so by 'outputs: {name: value}'"
+
+
+def _is_file_like(name: str) -> bool:
+    return "/" in name or "." in name
+
+
+def _command(call: Call) -> str | list[str]:
+    """The command as the real tool tells it."""
+    if call.tool.name == "tools.command.run":
+        return [text_of(each) for each in call.args]
+    if call.tool.name == "tools.python.run":
+        return python_command(*call.args, **call.kwargs)
+    return text_of(call.args[0] if call.args else call.kwargs.get("command"))
 
 
 # --- messages ------------------------------------------------------------------------------------

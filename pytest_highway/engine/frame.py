@@ -10,7 +10,7 @@ What operators and engine say to each other stands in `effects`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
@@ -38,7 +38,7 @@ from pytest_highway.events import (
     UsageAdded,
 )
 from pytest_highway.planning.plan import Node, Scope
-from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.models import Task, Workflow
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
@@ -370,6 +370,12 @@ class Call:
         """The environment of the task's file with the task's own over it."""
         around = cast("Mapping[str, str]", self.frame.roots["env"])
         return {**around, **self.own_env} if self.own_env else around
+
+    @property
+    def provides(self) -> Sequence[str] | None:
+        """What a step must hand on; None for a task, which hands on nothing but its value."""
+        node = self.frame.node
+        return node.model.provides if node.is_step and isinstance(node.model, Task) else None
 
     @property
     def metadata(self) -> Mapping[str, object]:

@@ -134,7 +134,8 @@ def _attempt(frame: ExecutionFrame, feedback: str | None) -> Attempt:
 
 def _own_env(template: Value, roots: Mapping[str, object]) -> dict[str, str]:
     values = cast("dict[str, object]", template.render(roots))
-    return {name: as_text(value) for name, value in values.items()}
+    # A value that is null is no value: the variable is not set.
+    return {name: as_text(value) for name, value in values.items() if value is not None}
 
 
 def _refused(

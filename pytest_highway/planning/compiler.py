@@ -24,8 +24,8 @@ from pytest_highway.errors import (
     did_you_mean,
     listed,
 )
-from pytest_highway.expressions.template import compile_data
 from pytest_highway.planning.claims import claim_bodies
+from pytest_highway.planning.code_checks import code_faults
 from pytest_highway.planning.fields import Fields
 from pytest_highway.planning.linking import Draft, Names, link
 from pytest_highway.planning.lock_checks import lock_faults
@@ -47,6 +47,7 @@ from pytest_highway.reading.models import (
     Workflow,
 )
 from pytest_highway.reading.plain_tasks import PlainTask
+from pytest_highway.reading.translated import Translated
 from pytest_highway.tools import Registry
 
 __all__ = ["LoadFile", "compile_plan"]
@@ -57,9 +58,6 @@ MANY = 1_000
 LoadFile = Callable[[str, float | None], Plan]
 
 SKIP = Fallback()  # what follows a failure where nobody says anything else
-
-# Its first argument is parsed as code.
-SHELL = "tools.shell.run"
 
 
 def compile_plan(
@@ -157,6 +155,7 @@ class _Compiler:
         index = len(draft.scope.nodes)
         kind = model.operator_type
         node = Node(index, prefix + name, name, kind, loc, model, model.result_key or "")
+        node.is_step = isinstance(self.document, Translated)
         if name in names.local:
             self.fault(loc, f"there are two tasks {name!r} in one list", key=True)
         names.local[name] = node
@@ -228,20 +227,12 @@ class _Compiler:
             return
         if not isinstance(model, PlainTask):
             self._around_call(node, model)
-        if node.tool.name == SHELL:
-            self._shell_command(node, model)
+        for inside, message in code_faults(node.tool.name, model.args, model.kwargs):
+            self.fault((*loc, *inside), message)
         misfit = node.tool.misfit(len(model.args), list(model.kwargs))
         if misfit:
             place = next((name for name in ("args", "kwargs") if getattr(model, name)), "function")
             self.fault((*loc, place), misfit, key=True)
-
-    def _shell_command(self, node: Node, model: AnyTask) -> None:
-        """A value pasted into a command line is parsed by the shell, whatever it holds."""
-        place: Loc = ("args", 0) if model.args else ("kwargs", "command")
-        command = model.args[0] if model.args else model.kwargs.get("command")
-        if isinstance(command, str) and not compile_data(command, []).constant:
-            message = "a template in a shell command; pass the value by 'env' and write \"$NAME\""
-            self.fault((*node.loc, *place), message)
 
     def _around_call(self, node: Node, model: Task) -> None:
         """What is looked at before and after a call."""

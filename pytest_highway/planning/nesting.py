@@ -19,6 +19,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.document import MAX_BYTES, Document, read
 from pytest_highway.reading.models import Workflow, is_operator
 from pytest_highway.reading.validation import validate_model
+from pytest_highway.steps.dialect import as_tasks
 from pytest_highway.tools import Registry
 
 __all__ = ["load_plan"]
@@ -106,5 +107,8 @@ class _Loader:
             if not isinstance(document.data, dict):
                 message = "a workflow file is a mapping with `name` and `tasks`"
                 raise SourceError([document.diagnostic((), message)])
+            document, faults = as_tasks(document)
+            if faults:
+                raise SourceError(faults)
             self.loaded[key] = inner.compile(document, longest_step)[0]
         return self.loaded[key]

@@ -66,7 +66,7 @@ class Node:
     stands in the document. `targets` are a condition's nodes for true and false; `branches` are a
     parallel's members by branch, `member_of` the parallel and the branch it is a direct member
     of; `body` is a loop's, `nested` the file that a `workflow` runs. `timeout` is in seconds and
-    already bounded by `max_step_duration`.
+    already bounded by `max_step_duration`. `is_step` tells that it was written as a step.
     """
 
     index: int
@@ -76,6 +76,7 @@ class Node:
     loc: Loc
     model: AnyOperator
     result_key: str = ""
+    is_step: bool = False
     rule: str = "all_live"
     upstream: tuple[int, ...] = ()
     starts: tuple[int, ...] = ()

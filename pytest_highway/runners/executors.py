@@ -124,7 +124,9 @@ def call_tool(call: Call) -> object:
     tool = call.tool
     context = None
     if tool.context_parameter is not None:
-        context = ToolContext(call, call.path, call.attempt, call.feedback, call.deadline)
+        context = ToolContext(
+            call, call.path, call.attempt, call.feedback, call.deadline, call.provides
+        )
     # Copies, because the call's own arguments stand in the log.
     args = cast("list[object]", copy_data(call.args))
     kwargs = cast("dict[str, object]", copy_data(call.kwargs))
