@@ -51,7 +51,7 @@ from pytest_highway.events import (
 )
 from pytest_highway.serialization import to_json
 
-__all__ = ["LEVELS", "Level", "transcript"]
+__all__ = ["LEVELS", "Level", "task_paths", "transcript"]
 
 Level = Literal["log", "tasks", "engine"]
 LEVELS: tuple[Level, ...] = ("log", "tasks", "engine")
@@ -61,6 +61,26 @@ ByPath = Mapping[str, Sequence[Event]]
 
 def transcript(log: Iterable[Event], level: Level = "tasks") -> list[str]:
     """The lines of a whole run at one level."""
+    by_path, started, ended = _sorted_out(log)
+    lines = []
+    if started is not None:
+        lines += _OPENINGS[level](started)
+        lines += _task_lines(level, started.outline, by_path)
+    if ended is not None:
+        lines += _CLOSINGS[level](ended, "" if started is None else started.workflow)
+    return lines
+
+
+def task_paths(log: Iterable[Event]) -> list[str]:
+    """The tasks that a run came to, in the order of its transcript."""
+    by_path, started, _ = _sorted_out(log)
+    return [] if started is None else [path for path, *_ in _walk(started.outline, by_path)]
+
+
+def _sorted_out(
+    log: Iterable[Event],
+) -> tuple[dict[str, list[Event]], RunStarted | None, RunEnded | None]:
+    """The events of each path, and those that begin and end the run."""
     by_path: dict[str, list[Event]] = {}
     started: RunStarted | None = None
     ended: RunEnded | None = None
@@ -75,19 +95,20 @@ def transcript(log: Iterable[Event], level: Level = "tasks") -> list[str]:
             started = event
         elif type(event) is RunEnded:
             ended = event
-    lines = []
-    if started is not None:
-        lines += _OPENINGS[level](started)
-        lines += _task_lines(level, started.outline, by_path)
-    if ended is not None:
-        lines += _CLOSINGS[level](ended, "" if started is None else started.workflow)
-    return lines
+    return by_path, started, ended
 
 
 def _task_lines(level: Level, outline: Sequence[Outline], by_path: ByPath) -> Iterator[str]:
-    """The lines of a scope in plan order; a stack of open scopes, since bodies may nest deeply."""
     write = _WRITERS[level]
     replaced = _replacements(by_path) if level == "tasks" else {}
+    for path, entry, events in _walk(outline, by_path):
+        yield from write(path, entry, events, replaced)
+
+
+def _walk(
+    outline: Sequence[Outline], by_path: ByPath
+) -> Iterator[tuple[str, Outline, Sequence[Event]]]:
+    """The tasks of a scope in plan order; a stack of open scopes, since bodies may nest deeply."""
     iterations = _iterations(by_path)
     open_scopes = [iter([("", entry) for entry in outline])]
     while open_scopes:
@@ -98,7 +119,7 @@ def _task_lines(level: Level, outline: Sequence[Outline], by_path: ByPath) -> It
         events = by_path.get(prefix + entry.id)
         if not events:
             continue
-        yield from write(prefix + entry.id, entry, events, replaced)
+        yield prefix + entry.id, entry, events
         if entry.body:
             open_scopes.append(_inside(iterations.get(prefix + entry.id, ()), entry.body))
 

@@ -39,7 +39,7 @@ from pytest_highway.tool_context import CommandFailed, finished_value, text_of
 from pytest_highway.toolbox.json_body import ABSENT
 from pytest_highway.tools import Tool
 
-__all__ = ["StubBook", "StubFault", "Unstubbed"]
+__all__ = ["StubBook", "StubFault", "Unstubbed", "needs_no_stub"]
 
 FETCH_TOOLS = "tools.fetch."
 
@@ -56,11 +56,13 @@ class StubFault:
     """What the book found wrong with a case: where in the case, and what.
 
     The first line of `message` is the sentence. What stands below it is to be pasted into the
-    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two.
+    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two. `detail` is to
+    be read only.
     """
 
     loc: Loc
     message: str
+    detail: str = ""
 
 
 class Turns:
@@ -158,11 +160,9 @@ class StubBook:
     # --- calls -----------------------------------------------------------------------------------
 
     def _runs_for_real(self, tool: Tool) -> bool:
-        if tool.effects == "pure" or self.real is True:
+        if self.real is True or needs_no_stub(tool, has_http=bool(self.http)):
             return True
-        if isinstance(self.real, list) and tool.name in self.real:
-            return True
-        return bool(self.http) and tool.name.startswith(FETCH_TOOLS)
+        return isinstance(self.real, list) and tool.name in self.real
 
     def _real(self, call: Call) -> Answer | None:
         answer = self.inner.start(call)
@@ -245,6 +245,11 @@ class StubBook:
             return message, _http_entry(request)
         answer = "{exit: 0, stdout: ''}" if tool in PROCESS_TOOLS else "{return: null}"
         return message, f"stubs:\n  {node.name}: {answer}"
+
+
+def needs_no_stub(tool: Tool, *, has_http: bool) -> bool:
+    """Whether a simulated run calls a tool: nothing outside sees it, or `http` answers below it."""
+    return tool.effects == "pure" or (has_http and tool.name.startswith(FETCH_TOOLS))
 
 
 def _fits(rule: StubRule, call: Call) -> bool:

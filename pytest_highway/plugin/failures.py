@@ -162,7 +162,7 @@ def _stub_box(case: Case, fault: StubFault) -> str:
     is. Where the case has that mapping already, only the entry is to be pasted.
     """
     headline, *pasted = fault.message.split("\n")
-    box = _box(case, fault.loc, headline, "")
+    box = _box(case, fault.loc, headline, fault.detail)
     if not pasted:
         return box
     word = pasted[0].removesuffix(":")

@@ -29,6 +29,7 @@ from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, cappe
 from pytest_highway.plugin.golden import clashes, golden_path, read_golden
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
+from pytest_highway.plugin.taping import CaseTape, replayed, stray_tapes, tape_clashes
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
@@ -78,13 +79,19 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
 
 def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
     """The items of a file's cases; raises `SourceError` with all that is wrong with the file."""
-    loaded = load_file(file.path, shown_path(file.config, file.path), registry)
+    config, shown = file.config, shown_path(file.config, file.path)
+    loaded = load_file(file.path, shown, registry)
     reader = MarkReader(file.config)
     items = [
         CaseItem.create(file, loaded, case, registry, reader.marks(case)) for case in loaded.cases
     ]
-    strict = bool(file.config.getini("highway_strict"))
-    found = [*reader.found, *clashes(loaded.cases), *_warn(loaded.warnings, strict=strict)]
+    strays = stray_tapes(config, file.path, shown, loaded.cases)
+    found = [
+        *reader.found,
+        *clashes(loaded.cases),
+        *tape_clashes(config, file.path, loaded.cases),
+        *_warn([*loaded.warnings, *strays], strict=bool(config.getini("highway_strict"))),
+    ]
     if found:
         raise SourceError(found)
     return items
@@ -227,9 +234,12 @@ class CaseItem(WorkflowItem):
         """Run the case and hold it against what it expects; raises `CaseFailed`."""
         fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
         case = self.case.with_fixtures(values_of(fixtures))
+        tape = CaseTape(self, case, self.registry, shown_path(self.config, self.path))
+        use = tape.load()
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
-        run = run_case(case, self.loaded.plan, self.registry, executor=executor_of(self.config))
+        executor = executor_of(self.config)
+        run = run_case(case, self.loaded.plan, self.registry, executor=executor, use=use)
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
 
@@ -238,7 +248,8 @@ class CaseItem(WorkflowItem):
 
         failures = check_expectations(Checked(case, run.result, self.registry, golden))
         if run.faults or failures:
-            self._fail(case, run, failures)
+            self._fail(case, run, failures, tape.advice())
+        tape.save(run)
 
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
@@ -253,14 +264,15 @@ class CaseItem(WorkflowItem):
             ("highway_duration", result.duration),
         ]
 
-    def _fail(self, case: Case, run: CaseRun, failures: list[Failure]) -> None:
+    def _fail(self, case: Case, run: CaseRun, failures: list[Failure], hint: str) -> None:
         option = self.config.getoption
         advice = ""
         if option("--highway-update") or option("--highway-update-new"):
             advice = self._update(case, run, failures)
             if not advice:
                 return
-        how = Shown(self.config.get_verbosity(), advice or self._advice(run, failures))
+        advice = "\n".join(filter(None, [advice or self._advice(run, failures), hint]))
+        how = Shown(self.config.get_verbosity(), advice)
         raise CaseFailed(render_failures(case, run, failures, how))
 
     def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
@@ -311,7 +323,9 @@ class WorkflowRunner:
             known = [each.name for each in loaded.cases]
             near = did_you_mean(case, known)
             raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
-        run = run_case(found, loaded.plan, self._registry, executor=executor_of(self._config))
+        use = replayed(self._config, file, shown_path(self._config, file), case)
+        executor = executor_of(self._config)
+        run = run_case(found, loaded.plan, self._registry, executor=executor, use=use)
         if run.faults:
             raise HighwayError("\n".join(fault.message for fault in run.faults))
         return run.result
