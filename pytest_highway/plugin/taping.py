@@ -141,8 +141,9 @@ class CaseTape:
         return TapeUse(tape, self._mode == "verify", self._allows_effects)
 
     def _failure(self, what: str, why: str) -> CaseFailed:
-        finding = self._case.origin.fault((), f"the tape {self._file.shown!r} {what}", key=True)
-        below = [f"    {line}" for line in why.split("\n")]
+        first, *more = why.split("\n")
+        finding = self._case.origin.fault((), f"the tape {what}: {first}", key=True)
+        below = [f"    {line}" for line in more]
         return CaseFailed("\n".join([finding.render(), *below, "", self._again()]))
 
     def _again(self) -> str:
@@ -175,10 +176,9 @@ class CaseTape:
             return
         try:
             news = self._file.save(run.recorded, self._command(self._id, run.recorded))
-        except HighwayError as error:
-            raise self._failure("is not saved", str(error)) from error
-        except OSError as error:
-            raise self._failure("is not saved", error.strerror or str(error)) from error
+        except (HighwayError, OSError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise self._failure(f"{self._file.shown!r} is not saved", why) from error
         self._item.stash[NEWS] = news
 
 

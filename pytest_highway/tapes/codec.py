@@ -178,8 +178,7 @@ def parse_tape(content: bytes | str, path: str) -> Tape:
     document = parse(content, path)
     data = document.data
     if not isinstance(data, dict):
-        what = "the file is empty" if data is None else "the file is no mapping"
-        raise SourceError([document.diagnostic((), f"{what}, and so no tape")])
+        raise SourceError([document.diagnostic((), "the file is no mapping, and so no tape")])
     version = data.get("tape")
     if "tape" in data and version != VERSION:
         message = f"this is a tape of version {version!r}; version {VERSION} can be played"

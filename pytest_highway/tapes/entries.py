@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeGuar
 from pytest_highway.engine.effects import Answer
 from pytest_highway.errors import HighwayError, did_you_mean, listed
 from pytest_highway.events import Event, EventEmitted, Logged, MemoryWritten, UsageAdded
-from pytest_highway.exceptions import find_exception, make_exception
+from pytest_highway.exceptions import find_exception
 from pytest_highway.expressions.template import copy_data
 from pytest_highway.matching.matchers import escaped, mismatches
 from pytest_highway.planning.plan import Loc
@@ -288,13 +288,16 @@ def perform(entry: Entry, call: Call) -> Answer:
 
 def _raised(error: Exception) -> dict[str, object]:
     """An exception as data."""
-    kind = type(error)
-    for base in kind.__mro__:
-        for place in (base.__name__, f"{base.__module__}:{base.__qualname__}"):
-            if _is_named(base, place):
-                name = {} if base.__name__ == kind.__name__ else {"name": kind.__name__}
-                return {"type": place, **name, "message": str(error)}
-    raise AssertionError(kind)  # every exception has a base in `builtins`
+    name = type(error).__name__
+    # At the latest `Exception` is found.
+    base, place = next(
+        (base, place)
+        for base in type(error).__mro__
+        for place in (base.__name__, f"{base.__module__}:{base.__qualname__}")
+        if _is_named(base, place)
+    )
+    own_name = {} if base.__name__ == name else {"name": name}
+    return {"type": place, "message": str(error), **own_name}
 
 
 def _is_named(kind: type, place: str) -> bool:
@@ -307,18 +310,13 @@ def _is_named(kind: type, place: str) -> bool:
 
 def raised_class(place: str) -> type[Exception]:
     """The class that the `type` of an exception names; HighwayError when there is none."""
-    kind = find_exception(place, NO_TOOLS)
-    make_exception(kind, "text")
-    return kind
+    return find_exception(place, NO_TOOLS)
 
 
 def _made(fault: Mapping[str, str]) -> Exception:
-    kind, text = raised_class(fault["type"]), fault["message"]
-    name = fault.get("name", kind.__name__)
-    made = make_exception(kind, text)
-    # Some add to their text; and what it shows must be what it showed.
-    is_same = type(made).__name__ == name and str(made) == text
-    return made if is_same else stand_in(name, kind, text)
+    kind = raised_class(fault["type"])
+    # Never by its own constructor, which may want more than a text, or add to it.
+    return stand_in(fault.get("name", kind.__name__), kind, fault["message"])
 
 
 # --- differences ---------------------------------------------------------------------------------

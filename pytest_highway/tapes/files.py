@@ -71,7 +71,7 @@ class TapeFile:
         text = tape_text(Tape(self._file.name, self._case, calls), command).encode("utf-8")
         if before is None:
             create_file(self.path, text)
-        elif before != text:
+        else:
             replace_file(self.path, before, text)
         count = f"{len(calls)} {'call' if len(calls) == 1 else 'calls'}"
         return f"recorded: {self.shown} ({count})"
@@ -95,5 +95,5 @@ class TapeFile:
     def _check_owner(self, tape: Tape) -> None:
         if (tape.workflow, tape.case) != (self._file.name, self._case):
             theirs, ours = f"{tape.workflow}::{tape.case}", f"{self._file.name}::{self._case}"
-            message = f"this is the tape of {theirs!r}, and not of {ours!r}; rename one of the two"
+            message = f"it is the tape of {theirs!r}, and not of {ours!r}; rename one of the two"
             raise ForeignTape([Diagnostic(self.shown, message)])

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
@@ -147,12 +146,15 @@ class Recorder:
         if flight is None:
             return  # It was stopped meanwhile, and given up.
         seconds = round(self._taken(flight), 6)
+        self._check(self._keep(call, answer, seconds), call, answer)
+        due = round(flight.start + seconds, 6)
+        heappush(self._held, (due, flight.number, call, answer))
+
+    def _keep(self, call: Call, answer: Answer, seconds: float) -> Entry:
         key = key_of(call)
         entry = answer_of(self._entries[key][1], call, answer, seconds)
         self._entries[key] = call, entry
-        self._check(entry, call, answer)
-        due = round(flight.start + seconds, 6)
-        heappush(self._held, (due, flight.number, call, answer))
+        return entry
 
     def _check(self, entry: Entry, call: Call, answer: Answer) -> None:
         """Note what keeps a call that has ended from being recorded."""
@@ -202,10 +204,7 @@ class Recorder:
             errors = [each[3].error for each in found]
             became = "".join(str(error) for error in errors if type(error) is Stopped)
         self._move(call)
-        key = key_of(call)
-        if key in self._entries:
-            entry = answer_of(self._entries[key][1], call, Answer(), 0.0)
-            self._entries[key] = call, replace(entry, word="stopped", outcome=became)
+        self._keep(call, Answer(error=Stopped(became)), 0.0)
         return became
 
     def _stop(self, call: Call) -> str:
