@@ -29,7 +29,7 @@ from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, cappe
 from pytest_highway.plugin.golden import clashes, golden_path, read_golden
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
-from pytest_highway.plugin.taping import CaseTape, replayed, stray_tapes, tape_clashes
+from pytest_highway.plugin.taping import CaseTape, replayed, stray_findings, tape_clashes
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
@@ -79,13 +79,13 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
 
 def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
     """The items of a file's cases; raises `SourceError` with all that is wrong with the file."""
-    config, shown = file.config, shown_path(file.config, file.path)
-    loaded = load_file(file.path, shown, registry)
+    config = file.config
+    loaded = load_file(file.path, shown_path(config, file.path), registry)
     reader = MarkReader(file.config)
     items = [
         CaseItem.create(file, loaded, case, registry, reader.marks(case)) for case in loaded.cases
     ]
-    strays = stray_tapes(config, file.path, shown, loaded.cases)
+    strays = stray_findings(config, file.path, loaded)
     found = [
         *reader.found,
         *clashes(loaded.cases),
@@ -234,7 +234,7 @@ class CaseItem(WorkflowItem):
         """Run the case and hold it against what it expects; raises `CaseFailed`."""
         fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
         case = self.case.with_fixtures(values_of(fixtures))
-        tape = CaseTape(self, case, self.registry, shown_path(self.config, self.path))
+        tape = CaseTape(self, case, self.registry)
         use = tape.load()
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
@@ -323,9 +323,10 @@ class WorkflowRunner:
             known = [each.name for each in loaded.cases]
             near = did_you_mean(case, known)
             raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
-        use = replayed(self._config, file, shown_path(self._config, file), case)
+        use = replayed(self._config, file, found)
         executor = executor_of(self._config)
         run = run_case(found, loaded.plan, self._registry, executor=executor, use=use)
         if run.faults:
-            raise HighwayError("\n".join(fault.message for fault in run.faults))
+            texts = [text for fault in run.faults for text in (fault.message, fault.detail) if text]
+            raise HighwayError("\n".join(texts))
         return run.result

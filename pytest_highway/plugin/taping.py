@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,13 @@ import pytest
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.simulation import CaseRun
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError
+from pytest_highway.loading import Loaded
 from pytest_highway.plugin.failures import CaseFailed
 from pytest_highway.tapes.entries import Entry, TapeUse
-from pytest_highway.tapes.files import ForeignTape, TapeFile, tape_names
+from pytest_highway.tapes.files import TapeFile, stray_tapes, tape_names
 from pytest_highway.tools import Registry
 
-__all__ = ["CaseTape", "TapeReporter", "replayed", "stray_tapes", "tape_clashes"]
+__all__ = ["CaseTape", "TapeReporter", "replayed", "stray_findings", "tape_clashes"]
 
 WRITING = ("record", "rerecord")
 ALLOW_EFFECTS = "--highway-tape-allow-effects"
@@ -78,28 +80,17 @@ def tape_clashes(config: pytest.Config, file: Path, cases: Sequence[Case]) -> li
     return found
 
 
-def stray_tapes(
-    config: pytest.Config, file: Path, shown: str, cases: Iterable[Case]
-) -> list[Diagnostic]:
-    """Warnings about tapes of `file`, which messages show as `shown`, that no case of it has."""
+def stray_findings(config: pytest.Config, file: Path, loaded: Loaded) -> list[Diagnostic]:
+    """Warnings about tapes of `file` that none of its cases has."""
     if not has_tapes(config, file):
         return []
-    names = [case.name for case in cases]
+    names = [case.name for case in loaded.cases]
     return [
-        Diagnostic(tape.shown, f"{file.name} has no case {name!r}, so its tape is never played")
-        for name in tape_names(file)
-        if name not in names and _is_own(tape := TapeFile(file, shown, name))
+        Diagnostic(
+            tape.shown, f"{file.name} has no case {tape.case!r}, so its tape is never played"
+        )
+        for tape in stray_tapes(file, loaded.document.path, names)
     ]
-
-
-def _is_own(tape: TapeFile) -> bool:
-    """Whether a tape is not that of another file with the same stem."""
-    try:
-        return tape.read() is not None
-    except ForeignTape:
-        return False
-    except SourceError:
-        return True
 
 
 # --- one case ------------------------------------------------------------------------------------
@@ -108,19 +99,21 @@ def _is_own(tape: TapeFile) -> bool:
 class CaseTape:
     """What an item's case does with its tape."""
 
-    def __init__(self, item: pytest.Item, case: Case, registry: Registry, shown: str) -> None:
+    def __init__(self, item: pytest.Item, case: Case, registry: Registry) -> None:
         config = item.config
         self._item = item
         self._case = case
         self._registry = registry
         self._mode = mode_of(config)
-        self._allows_effects = bool(config.getoption(ALLOW_EFFECTS))
-        self._file = TapeFile(item.path, shown, case.name)
-        self._id = f"{shown}::{case.name}"
         self._looks = self._mode in WRITING or (
             self._mode != "off" and has_tapes(config, item.path)
         )
         self.use: TapeUse | None = None
+
+    # Most cases have no tape, and never ask.
+    @cached_property
+    def _file(self) -> TapeFile:
+        return TapeFile(self._item.path, self._case.origin.document.path, self._case.name)
 
     def load(self) -> TapeUse | None:
         """What the run is to do with the tape; `CaseFailed` when that cannot be played."""
@@ -129,7 +122,8 @@ class CaseTape:
         return self.use
 
     def _chosen(self) -> TapeUse | None:
-        recording = TapeUse(None, records=True, allows_effects=self._allows_effects)
+        allows_effects = bool(self._item.config.getoption(ALLOW_EFFECTS))
+        recording = TapeUse(None, records=True, allows_effects=allows_effects)
         if self._mode == "rerecord":
             return recording
         try:
@@ -138,7 +132,7 @@ class CaseTape:
             raise self._failure("cannot be played", str(error)) from error
         if tape is None:
             return recording if self._mode == "record" else None
-        return TapeUse(tape, self._mode == "verify", self._allows_effects)
+        return TapeUse(tape, self._mode == "verify", allows_effects)
 
     def _failure(self, what: str, why: str) -> CaseFailed:
         first, *more = why.split("\n")
@@ -171,25 +165,26 @@ class CaseTape:
         """Keep what was recorded, now that the case has passed; `CaseFailed` when that fails."""
         if run.recorded is None:
             return
+        nodeid = f"{self._case.origin.document.path}::{self._case.name}"
         if self._item.get_closest_marker("xfail") is not None:
-            self._item.stash[NEWS] = f"not recorded: {self._id}: the case is marked xfail"
+            self._item.stash[NEWS] = f"not recorded: {nodeid}: the case is marked xfail"
             return
         try:
-            news = self._file.save(run.recorded, self._command(self._id, run.recorded))
+            news = self._file.save(run.recorded, self._command(nodeid, run.recorded))
         except (HighwayError, OSError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise self._failure(f"{self._file.shown!r} is not saved", why) from error
         self._item.stash[NEWS] = news
 
 
-def replayed(config: pytest.Config, file: Path, shown: str, case: str) -> TapeUse | None:
+def replayed(config: pytest.Config, file: Path, case: Case) -> TapeUse | None:
     """The tape of a case that a Python test runs: played in every mode but `off`, if there is one.
 
     Never recorded: whether what such a run did was right, only the test knows.
     """
     if mode_of(config) == "off":
         return None
-    tape = TapeFile(file, shown, case).read()
+    tape = TapeFile(file, case.origin.document.path, case.name).read()
     return None if tape is None else TapeUse(tape)
 
 

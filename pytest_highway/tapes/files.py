@@ -6,7 +6,7 @@ case, never play or overwrite each other's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pytest_highway.editing.edit import create_file, replace_file
@@ -16,7 +16,7 @@ from pytest_highway.reading.sourcetext import load
 from pytest_highway.tapes.codec import parse_tape, tape_text
 from pytest_highway.tapes.entries import Entry, Tape
 
-__all__ = ["ForeignTape", "TapeFile", "tape_names"]
+__all__ = ["ForeignTape", "TapeFile", "stray_tapes", "tape_names"]
 
 FOLDER = "tapes"
 ENDING = ".tape.yaml"
@@ -41,7 +41,7 @@ class TapeFile:
 
     def __init__(self, file: Path, shown: str, case: str) -> None:
         self._file = file
-        self._case = case
+        self.case = case
         self.path = file.parent / FOLDER / file.stem / f"{case}{ENDING}"
         self.shown = (Path(shown).parent / self.path.relative_to(file.parent)).as_posix()
 
@@ -68,7 +68,7 @@ class TapeFile:
                 return ""
             self.path.unlink()
             return f"deleted: {self.shown} (no real tool is called any more)"
-        text = tape_text(Tape(self._file.name, self._case, calls), command).encode("utf-8")
+        text = tape_text(Tape(self._file.name, self.case, calls), command).encode("utf-8")
         if before is None:
             create_file(self.path, text)
         else:
@@ -93,7 +93,26 @@ class TapeFile:
         self._check_owner(tape)
 
     def _check_owner(self, tape: Tape) -> None:
-        if (tape.workflow, tape.case) != (self._file.name, self._case):
-            theirs, ours = f"{tape.workflow}::{tape.case}", f"{self._file.name}::{self._case}"
+        if (tape.workflow, tape.case) != (self._file.name, self.case):
+            theirs, ours = f"{tape.workflow}::{tape.case}", f"{self._file.name}::{self.case}"
             message = f"it is the tape of {theirs!r}, and not of {ours!r}; rename one of the two"
             raise ForeignTape([Diagnostic(self.shown, message)])
+
+
+def stray_tapes(file: Path, shown: str, cases: Collection[str]) -> list[TapeFile]:
+    """The tapes of `file`, which messages show as `shown`, that belong to none of these cases.
+
+    Not among them are those of another file with the same stem.
+    """
+    strays = [TapeFile(file, shown, name) for name in tape_names(file) if name not in cases]
+    return [each for each in strays if not _is_foreign(each)]
+
+
+def _is_foreign(tape: TapeFile) -> bool:
+    try:
+        tape.read()
+    except ForeignTape:
+        return True
+    except SourceError:
+        return False  # Whose it was cannot be told, but it can be told of.
+    return False
