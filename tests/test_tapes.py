@@ -398,9 +398,9 @@ BROKEN = {
     "list": ("- 1\n", "1:1: the file is no mapping, and so no tape"),
     "conflict": (
         GOOD.replace("    return", "<<<<<<< HEAD\n    return"),
-        "9:1: a merge-conflict marker; resolve the conflict, or record again",
+        "9:1: conflict marker of a merge; resolve the conflict first",
     ),
-    "conflict, CRLF": (f"<<<<<<< HEAD\r\n{GOOD}", "1:1: a merge-conflict marker; *"),
+    "conflict, CRLF": (f"<<<<<<< HEAD\r\n{GOOD}", "1:1: conflict marker of a merge; *"),
     "typo": (
         GOOD.replace("return:", "retrun:"),
         "9:5: unknown key 'retrun'; allowed: *; did you mean 'return'?",

@@ -19,7 +19,6 @@ while it reads as one; everything wrong with it is told at its place, all at onc
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Annotated, Final, cast
 
@@ -29,7 +28,6 @@ from pytest_highway.editing.edit import rendered
 from pytest_highway.editing.text import double_quoted
 from pytest_highway.errors import HighwayError, SourceError
 from pytest_highway.reading.document import parse
-from pytest_highway.reading.sourcetext import Lines
 from pytest_highway.reading.validation import Strict, validate_model
 from pytest_highway.serialization import to_json
 from pytest_highway.tapes.entries import Entry, Tape, Word, deed_fault, raised_class
@@ -40,8 +38,6 @@ VERSION: Final = 1
 HEADER: Final = (
     "# What tools answered in this case when it was recorded; none of them is called in a replay."
 )
-# In a tape every line of a text is indented, so that no such line is part of one.
-CONFLICT: Final = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -174,7 +170,6 @@ class TapeModel(Strict):
 
 def parse_tape(content: bytes | str, path: str) -> Tape:
     """The tape in `content`; SourceError with all that is wrong with it. `path` is shown."""
-    _check_conflict(content, path)
     document = parse(content, path)
     data = document.data
     if not isinstance(data, dict):
@@ -188,13 +183,3 @@ def parse_tape(content: bytes | str, path: str) -> Tape:
         raise SourceError(found)
     calls = {key: each.entry(key) for key, each in model.calls.items()}
     return Tape(model.workflow, model.case, calls)
-
-
-def _check_conflict(content: bytes | str, path: str) -> None:
-    """Raise SourceError for a file that was not merged to the end."""
-    text = content if isinstance(content, str) else content.decode(errors="replace")
-    marker = CONFLICT.search(text.replace("\r\n", "\n"))
-    if marker is not None:
-        lines = Lines(text.replace("\r\n", "\n"))
-        message = "a merge-conflict marker; resolve the conflict, or record again"
-        raise SourceError([lines.diagnostic(path, marker.start(), message)])

@@ -191,7 +191,7 @@ def _deeds(records: Iterable[Event]) -> Iterator[Deed]:
             amount = record.amount
             yield (
                 {"set": {record.key: record.value}}
-                if added is None
+                if amount is None
                 else {"add": {record.key: amount}}
             )
 
