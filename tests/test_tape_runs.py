@@ -205,6 +205,17 @@ def test_time_before_the_first_call_costs_nothing(tmp_path: Path) -> None:
     assert 3600.05 <= done.result.duration < 3700
 
 
+def test_an_answer_that_had_to_wait_for_the_engine_is_in_time(tmp_path: Path) -> None:
+    """The tool that keeps everybody waiting runs in the engine's own thread."""
+    tasks = """
+        quick: {function: real.pause, args: [0.01], timeout: 0.1, dependencies: []}
+        block: {function: taped.pause_inline, args: [0.3], dependencies: []}
+    """
+    done, tape = recorded(loaded(tmp_path, tasks))
+    assert done.result.status == "success"
+    assert tape.calls["quick"].seconds < tape.calls["block"].seconds
+
+
 def test_stubs_beside_the_tape_are_not_recorded(tmp_path: Path) -> None:
     """A stub wins, with its virtual latency, and `call: real` is a call like any other."""
     case = """

@@ -78,6 +78,9 @@ class Recorder:
         self._inline = InlineRunner()
         self._watch = SystemClock()
         self._out: dict[Call, Flight] = {}
+        # When calls ended, told by the threads in which they did: an answer may wait for us.
+        self._ends: dict[Call, float] = {}
+        inner.on_end = self._note_end
         # Moment, number, and the call with its answer.
         self._held: list[tuple[float, int, Call, Answer]] = []
         self._entries: dict[str, tuple[Call, Entry]] = {}
@@ -129,13 +132,17 @@ class Recorder:
 
     def _missing(self, moment: float) -> float:
         """Seconds until no call that is out can end at this moment or before; 0 when none can."""
-        left = [moment - each.start - self._taken(each) for each in self._out.values()]
+        left = [moment - each.start - self._taken(call, each) for call, each in self._out.items()]
         latest = max(left, default=-1.0)
         return latest + STEP if latest >= 0 else 0.0
 
-    def _taken(self, flight: Flight) -> float:
-        """Seconds that a call has taken so far, as a tape has them."""
-        return math.floor((self._watch.now() - flight.began) / STEP) * STEP
+    def _taken(self, call: Call, flight: Flight) -> float:
+        """Seconds that a call has taken, so far or in all, as a tape has them."""
+        until = self._ends.get(call) or self._watch.now()
+        return math.floor((until - flight.began) / STEP) * STEP
+
+    def _note_end(self, call: Call) -> None:
+        self._ends[call] = self._watch.now()
 
     def _receive(self, seconds: float | None) -> None:
         for call, answer in self._inner.wait(seconds):
@@ -145,7 +152,7 @@ class Recorder:
         flight = self._out.pop(call, None)
         if flight is None:
             return  # It was stopped meanwhile, and given up.
-        seconds = round(self._taken(flight), 6)
+        seconds = round(self._taken(call, flight), 6)
         self._check(self._keep(call, answer, seconds), call, answer)
         due = round(flight.start + seconds, 6)
         heappush(self._held, (due, flight.number, call, answer))
