@@ -52,7 +52,7 @@ from pytest_highway.events import (
 )
 from pytest_highway.serialization import to_json
 
-__all__ = ["LEVELS", "Level", "transcript"]
+__all__ = ["LEVELS", "Level", "task_paths", "transcript"]
 
 Level = Literal["log", "tasks", "engine"]
 LEVELS: tuple[Level, ...] = ("log", "tasks", "engine")
@@ -115,6 +115,15 @@ def transcript(log: Iterable[Event], level: Level = "tasks") -> list[str]:
     if ended is not None:
         lines += _CLOSINGS[level](ended, "" if started is None else started.workflow)
     return lines
+
+
+def task_paths(log: Iterable[Event]) -> list[str]:
+    """The tasks that a run came to, in the order of its transcript."""
+    account = Account(log, _KINDS["tasks"])
+    paths: list[str] = []
+    if account.started is not None:
+        _add_tasks(paths, lambda path, *_: [path], account.started.outline, account)
+    return paths
 
 
 def _add_tasks(

@@ -81,6 +81,7 @@ def test_no_module_imports_the_insides_of_pytest(module: str) -> None:
                 "plugin",
                 "plugin.registries",
                 "plugin.stopping",
+                "plugin.taping",
                 "plugin.updating",
             ],
         ),
@@ -152,6 +153,7 @@ FLOORS = [
         "loading",
         "engine: run agenda calls endings mailbox performing sections settings stops",
         "cases: stubs",
+        "tapes: entries player recorder",
     ],
     [
         "running",
@@ -159,13 +161,14 @@ FLOORS = [
         "cases: expectations",
         "editing: text nodes source changes edit",
     ],
-    ["plugin: failures", "plugin: golden rewriting"],
+    ["plugin: failures", "plugin: golden rewriting", "tapes: codec files"],
     [
         "plugin: hookspecs",
         "plugin: advice",
         "plugin: keeping",
         "plugin: marks",
         "plugin: registries",
+        "plugin: taping",
         "plugin: stopping updating",
     ],
     ["plugin: items"],
@@ -204,11 +207,11 @@ def test_a_module_imports_from_its_room_and_from_floors_below(module: str) -> No
     expression language, comparing; records of runs. 2: shapes of workflows; tools and what they
     are handed. 3: what a run remembers. 4: what holds calls back; built-in tools; HTTP stubs.
     5: the plan and how it is made; calls in other processes. 6: static checks; the contract
-    between operators and engine; cases; steps as tasks. 7: workflows that run others; the operators; runners of
-    calls; what is derived from a log. 8: a file as a whole; the engine; the stub book. 9: a
-    case's run; its expectations; editing YAML. 10: failure texts; what an update would write.
-    11: pytest's side, one subject a room. 12: items. 13: the entry point, which everything
-    heavy is kept out of. 14: the command.
+    between operators and engine; cases; steps as tasks. 7: workflows that run others; the
+    operators; runners of calls; what is derived from a log. 8: a file as a whole; the engine; the
+    stub book; runners of tapes. 9: a case's run; its expectations; editing YAML. 10: failure
+    texts; what an update would write; files of tapes. 11: pytest's side, one subject a room.
+    12: items. 13: the entry point, which everything heavy is kept out of. 14: the command.
     """
     floor, room = PLACES[module]
     used = [each for each in used_by(module) if each in PLACES]

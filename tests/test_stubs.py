@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,11 +12,12 @@ import pytest
 import tool_host
 from case_host import REGISTRY, Picky, QuotaExceeded, headlines, load, messages, run, text_of
 
+from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.http_stub import HttpRequest
 from pytest_highway.cases.scripts import Scripts
-from pytest_highway.cases.simulation import _clock
+from pytest_highway.cases.simulation import _world
 from pytest_highway.cases.stubs import StubBook, Unstubbed
-from pytest_highway.clock import SystemClock
+from pytest_highway.clock import Clock, SystemClock
 from pytest_highway.errors import HighwayError
 from pytest_highway.exceptions import find_exception, make_exception
 from pytest_highway.reading.document import parse
@@ -270,6 +272,12 @@ def test_real_false_replaces_a_default(tmp_path: Path) -> None:
     assert messages(tmp_path, text) == []
 
 
+def clock_of(case: Case) -> Clock:
+    """The clock of a case's run."""
+    with ExitStack() as stack:
+        return _world(case, REGISTRY, None, None, stack).clock
+
+
 @pytest.mark.parametrize(
     ("real", "is_virtual"),
     [("[]", True), ("false", True), ("[app.twice]", True), ("true", False), ("[app.ask]", False)],
@@ -278,7 +286,7 @@ def test_the_clock_is_real_when_a_tool_with_effects_is(
     tmp_path: Path, real: str, is_virtual: bool
 ) -> None:
     (case,) = load(tmp_path, file_of(ASK, f"real: {real}\nexpect: {{status: success}}")).cases
-    assert isinstance(_clock(case, REGISTRY), SystemClock) is not is_virtual
+    assert isinstance(clock_of(case), SystemClock) is not is_virtual
 
 
 @pytest.mark.parametrize(
@@ -297,7 +305,7 @@ def test_an_entry_that_calls_a_tool_with_effects_needs_the_real_clock(
 ) -> None:
     """As `real` does; HTTP that the case answers takes no time."""
     (case,) = load(tmp_path, file_of(tasks, f"{words}\nexpect: {{status: success}}")).cases
-    assert isinstance(_clock(case, REGISTRY), SystemClock) is not is_virtual
+    assert isinstance(clock_of(case), SystemClock) is not is_virtual
 
 
 def test_now_beside_an_entry_that_calls_for_real_is_an_error(tmp_path: Path) -> None:
@@ -318,7 +326,7 @@ def test_now_beside_an_entry_that_calls_for_real_is_an_error(tmp_path: Path) -> 
 )
 def test_now_is_the_instant_at_which_the_run_starts(tmp_path: Path, now: str, instant: str) -> None:
     (case,) = load(tmp_path, file_of(ASK, f"{now}\nexpect: {{status: success}}")).cases
-    assert _clock(case, REGISTRY).started.isoformat() == instant
+    assert clock_of(case).started.isoformat() == instant
 
 
 # --- what an entry does --------------------------------------------------------------------------

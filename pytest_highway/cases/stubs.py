@@ -42,7 +42,7 @@ from pytest_highway.toolbox.process import PROCESS_TOOLS
 from pytest_highway.toolbox.python import python_command
 from pytest_highway.tools import Tool
 
-__all__ = ["StubBook", "StubFault", "Unstubbed"]
+__all__ = ["StubBook", "StubFault", "Unstubbed", "needs_no_stub"]
 
 AnyRule = TypeVar("AnyRule", bound=Rule)
 Roots = Mapping[str, object]
@@ -57,11 +57,13 @@ class StubFault:
     """What the book found wrong with a case: where in the case, and what.
 
     The first line of `message` is the sentence. What stands below it is to be pasted into the
-    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two.
+    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two. `detail` is to
+    be read only.
     """
 
     loc: Loc
     message: str
+    detail: str = ""
 
 
 class Turns:
@@ -171,11 +173,9 @@ class StubBook:
         return self.tasks.get(call.path) or self.tasks.get(call.frame.node.name)
 
     def _runs_for_real(self, tool: Tool) -> bool:
-        if tool.effects == "pure" or self.real is True:
+        if self.real is True or needs_no_stub(tool, has_http=bool(self.http)):
             return True
-        if isinstance(self.real, list) and tool.name in self.real:
-            return True
-        return bool(self.http) and tool.name.startswith(FETCH_TOOLS)
+        return isinstance(self.real, list) and tool.name in self.real
 
     def _real(self, call: Call) -> Answer | None:
         if self.http and self.forks and _is_out_of_reach(call.tool):
@@ -292,6 +292,11 @@ def _copier(value: object) -> Callable[[], object]:
         return made
 
     return copied
+
+
+def needs_no_stub(tool: Tool, *, has_http: bool) -> bool:
+    """Whether a simulated run calls a tool: nothing outside sees it, or `http` answers below it."""
+    return tool.effects == "pure" or (has_http and tool.name.startswith(FETCH_TOOLS))
 
 
 def _fits(rule: StubRule, call: Call) -> bool:

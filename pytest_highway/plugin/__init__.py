@@ -61,6 +61,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("allow-ci", "let the options that write do so although CI is set"),
     ):
         group.addoption(f"--highway-{name}", action="store_true", default=False, help=text)
+    group.addoption(
+        "--highway-tape",
+        choices=("record", "rerecord", "replay", "verify", "off"),
+        default="replay",
+        help="what to do with tapes of real tool calls: replay those there are (the default), "
+        "record those that are missing, rerecord all, verify them against the real tools, or none",
+    )
+    group.addoption(
+        "--highway-tape-allow-effects",
+        action="store_true",
+        default=False,
+        help="let --highway-tape call tools whose effect is 'write'",
+    )
     parser.addini(
         "highway_files",
         "patterns of workflow files; one with a slash is held against the path from rootdir",
@@ -80,17 +93,24 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to write goldens in CI, before anything runs."""
-    writes = [name for name in ("update", "update-new") if config.getoption(f"--highway-{name}")]
+    """Refuse to write goldens or tapes in CI, before anything runs."""
+    updates = [name for name in ("update", "update-new") if config.getoption(f"--highway-{name}")]
+    mode = config.getoption("--highway-tape")
+    tapes = [f"tape={mode}"] if mode in ("record", "rerecord") else []
+    writes = [*updates, *tapes]
     if writes and os.environ.get("CI") and not config.getoption("--highway-allow-ci"):
         raise pytest.UsageError(
             f"--highway-{writes[0]} does not write while CI is set; "
             "run it on your machine, or add --highway-allow-ci"
         )
-    if writes:
+    if updates:
         from pytest_highway.plugin.updating import Updater
 
         config.pluginmanager.register(Updater(config), "highway-updater")
+    if tapes:
+        from pytest_highway.plugin.taping import TapeReporter
+
+        config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -260,6 +260,8 @@ def _stub_box(case: Case, fault: StubFault) -> str:
     """
     headline, *pasted = fault.message.split("\n")
     box = case.origin.fault(fault.loc, headline).render()
+    if fault.detail:
+        box += "\n" + "\n".join(f"    {line}".rstrip() for line in fault.detail.split("\n"))
     if not pasted:
         return box
     word = pasted[0].removesuffix(":")

@@ -31,6 +31,7 @@ from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.plugin.stopping import OUTCOMES, Stopping
+from pytest_highway.plugin.taping import CaseTape, replayed, stray_findings, tape_clashes
 from pytest_highway.runners.raised import PassedThrough
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
@@ -81,13 +82,19 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
 
 def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
     """The items of a file's cases; raises `SourceError` with all that is wrong with the file."""
-    loaded = load_file(file.path, shown_path(file.config, file.path), registry)
+    config = file.config
+    loaded = load_file(file.path, shown_path(config, file.path), registry)
     reader = MarkReader(file.config)
     items = [
         CaseItem.create(file, loaded, case, registry, reader.marks(case)) for case in loaded.cases
     ]
-    strict = bool(file.config.getini("highway_strict"))
-    found = [*reader.found, *clashes(loaded.cases), *_warn(loaded.warnings, strict=strict)]
+    strays = stray_findings(config, file.path, loaded)
+    found = [
+        *reader.found,
+        *clashes(loaded.cases),
+        *tape_clashes(config, file.path, loaded.cases),
+        *_warn([*loaded.warnings, *strays], strict=bool(config.getini("highway_strict"))),
+    ]
     if found:
         raise SourceError(found)
     return items
@@ -231,13 +238,20 @@ class CaseItem(WorkflowItem):
         """Run the case and hold it against what it expects; raises `CaseFailed`."""
         fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
         case = self.case.with_fixtures(values_of(fixtures))
+        tape = CaseTape(self, case, self.registry)
+        use = tape.load()
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
         __tracebackhide__ = True
         executor = executor_of(self.config)
         with Stopping(self, self._tell):
             run = run_case(
-                case, self.loaded.plan, self.registry, executor=executor, passing=OUTCOMES
+                case,
+                self.loaded.plan,
+                self.registry,
+                executor=executor,
+                passing=OUTCOMES,
+                use=use,
             )
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
@@ -247,7 +261,8 @@ class CaseItem(WorkflowItem):
 
         failures = check_expectations(Checked(case, run.result, self.registry, golden))
         if run.faults or failures:
-            self._fail(case, run, failures)
+            self._fail(case, run, failures, tape.advice())
+        tape.save(run)
 
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
@@ -262,7 +277,7 @@ class CaseItem(WorkflowItem):
             ("highway_duration", result.duration),
         ]
 
-    def _fail(self, case: Case, run: CaseRun, failures: list[Failure]) -> None:
+    def _fail(self, case: Case, run: CaseRun, failures: list[Failure], hint: str) -> None:
         option = self.config.getoption
         advice = ""
         if option("--highway-update") or option("--highway-update-new"):
@@ -271,7 +286,7 @@ class CaseItem(WorkflowItem):
                 return
         how = Shown(
             self.config.getoption("verbose", 0),
-            advice or self._advice(run, failures),
+            "\n".join(filter(None, [advice or self._advice(run, failures), hint])),
             lambda text: keep_text(
                 self.config, shown_path(self.config, self.path), self.name, text
             ),
@@ -321,16 +336,20 @@ class WorkflowRunner:
             known = [each.name for each in loaded.cases]
             near = did_you_mean(case, known)
             raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
+        use = replayed(self._config, file, found)
+        executor = executor_of(self._config)
         try:
             run = run_case(
                 found,
                 loaded.plan,
                 self._registry,
-                executor=executor_of(self._config),
+                executor=executor,
                 passing=OUTCOMES,
+                use=use,
             )
         except PassedThrough as error:
             raise error.outcome from None
         if run.faults:
-            raise HighwayError("\n".join(fault.message for fault in run.faults))
+            texts = [text for fault in run.faults for text in (fault.message, fault.detail) if text]
+            raise HighwayError("\n".join(texts))
         return run.result

@@ -9,14 +9,12 @@ the same there.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
 
-from pytest_highway.editing.edit import Edit, EditRefused, edited, replace_file
+from pytest_highway.editing.edit import Edit, EditRefused, create_file, edited, replace_file
 from pytest_highway.errors import HighwayError
 from pytest_highway.plugin.rewriting import GoldenEdit, digest
 
@@ -137,21 +135,9 @@ def _rewrite(file: Path, edits: Sequence[GoldenEdit]) -> None:
         raise EditRefused("the file has changed since it was read")
     text = str(edits[0]["value"]).encode("utf-8")
     if before is None:
-        _create(file, text)
+        create_file(file, text)
     elif edits[0]["loc"]:
         wanted = [Edit(tuple(each["loc"]), each["value"]) for each in edits]
         replace_file(file, before, edited(before, wanted, path=file.name))
     else:
         replace_file(file, before, text)
-
-
-def _create(file: Path, content: bytes) -> None:
-    """Make a file that does not exist yet, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        new.write_bytes(content)
-        os.link(new, file)  # fails when the file exists by now: nothing is overwritten unseen
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            new.unlink()

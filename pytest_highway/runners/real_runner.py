@@ -62,10 +62,12 @@ class RealRunner:
     """Calls tools where their isolation says; `custom` replaces threads and processes.
 
     `custom` may be any `concurrent.futures.Executor`; it is not shut down here. `interrupts` is
-    to be entered around the run.
+    to be entered around the run. `on_end` is told of each call that ends elsewhere, where and when
+    it does.
     """
 
     def __init__(self, custom: Executor | None = None) -> None:
+        self.on_end: Callable[[Call], None] = lambda call: None
         self._done: SimpleQueue[tuple[Call, Answer] | None] = SimpleQueue()
         self._running: dict[Call, tuple[Future[object], Place]] = {}
         self._threads = threads = DaemonThreads()
@@ -117,10 +119,12 @@ class RealRunner:
         except Exception as error:  # whatever an executor raises, the task fails and not the run
             return Answer(error=presentable(error))
         self._running[call] = future, place
-        future.add_done_callback(
-            lambda future: self._done.put((call, settled(call, future, place)))
-        )
+        future.add_done_callback(lambda future: self._settle(call, future, place))
         return None
+
+    def _settle(self, call: Call, future: Future[object], place: Place) -> None:
+        self.on_end(call)
+        self._done.put((call, settled(call, future, place)))
 
     def _place_name(self, call: Call) -> str:
         tool, has_executor = call.tool, self._custom is not None
