@@ -79,6 +79,8 @@ def test_no_module_imports_the_insides_of_pytest(module: str) -> None:
                 "plugin.marks",
                 "plugin",
                 "plugin.registries",
+                "plugin.scrubs",
+                "plugin.warned",
                 "plugin.updating",
             ],
         ),
@@ -103,7 +105,7 @@ def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]
 # From the ground up; each row is a floor with its rooms: `package: modules`, or modules beside it.
 FLOORS = [
     [
-        "errors serialization events",
+        "errors serialization events credentials",
         "clock",
         "planning: graph",
         "toolbox: json_body",
@@ -114,6 +116,7 @@ FLOORS = [
         "reading: sourcetext scalars places anchors yaml_syntax document",
         "expressions: values operations filters tokens closures parser expression template",
         "matching: forms alignment equality lines patterns matchers repatterning",
+        "secrets scrubbing",
         "storage: records storage sqlite files redis_server opening recorder archive rows",
     ],
     [
@@ -128,7 +131,7 @@ FLOORS = [
     ],
     [
         "toolbox",
-        "planning: plan claims fields linking lock_checks compiler",
+        "planning: plan claims fields linking lock_checks secret_checks compiler",
         "runners: remote",
     ],
     [
@@ -147,9 +150,17 @@ FLOORS = [
         "engine: run agenda calls endings mailbox performing sections settings stops",
         "cases: stubs",
     ],
+    ["redaction"],
     ["cases: simulation", "cases: expectations", "editing: text nodes source changes edit"],
-    ["plugin: failures", "plugin: golden rewriting"],
-    ["plugin: hookspecs", "plugin: marks", "plugin: registries", "plugin: updating"],
+    ["cases: judging", "plugin: failures", "plugin: golden rewriting"],
+    [
+        "plugin: hookspecs",
+        "plugin: marks",
+        "plugin: registries",
+        "plugin: scrubs",
+        "plugin: updating",
+        "plugin: warned",
+    ],
     ["plugin: items"],
     ["plugin"],
     ["cli: main"],

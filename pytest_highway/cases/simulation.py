@@ -5,6 +5,7 @@ Case, Plan, Registry --run_case--> CaseRun
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -22,7 +23,10 @@ from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import SourceError
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
+from pytest_highway.redaction import ShownResult
 from pytest_highway.runners.executors import InlineRunner, Runner
+from pytest_highway.scrubbing import Scrub
+from pytest_highway.secrets import Redactor, SecretValues
 from pytest_highway.serialization import NotPlain, to_plain
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
@@ -38,25 +42,38 @@ LARGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """A case's run, and what its stub book found wrong."""
+    """A case's run, and what its stub book found wrong.
 
-    result: RunResult
+    `result` and `faults` hold no secrets, and neither does a text that went through `redactor`;
+    `real` has what came, for the case's expectations alone.
+    """
+
+    result: ShownResult
     faults: tuple[StubFault, ...]
+    real: RunResult
+    redactor: Redactor
 
 
 def run_case(
-    case: Case, plan: Plan, registry: Registry, *, executor: Executor | None = None
+    case: Case,
+    plan: Plan,
+    registry: Registry,
+    *,
+    executor: Executor | None = None,
+    scrub: Scrub | None = None,
 ) -> CaseRun:
     """Run the workflow in the world that the case describes.
 
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
-    not where a case answers HTTP, since its answers reach no other process. `SourceError` when a
-    case whose fixtures have come in turns out to have faults.
+    not where a case answers HTTP, since its answers reach no other process. `scrub` is done to the
+    lines of transcripts. `SourceError` when a case whose fixtures have come in turns out to have
+    faults.
     """
     case = _checked(case, plan, registry)
     assert case.scripts is not None
     model = case.model
     is_real = runs_on_real_clock(model.real, registry)
+    secrets = SecretValues()
     settings = RunSettings(
         variables=model.variables,
         env=model.env,
@@ -64,6 +81,7 @@ def run_case(
         locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
         world=FileLocks() if is_real else None,
+        secrets=secrets,
     )
     with ExitStack() as world:
         inner = _runner(case, executor, world) if is_real else InlineRunner()
@@ -76,8 +94,12 @@ def run_case(
     unused = sorted(
         book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
     )
-    result = RunResult(log)
-    return CaseRun(result, (*book.faults, *unused, *_world_faults(case, result)))
+    if is_real:
+        secrets.note_env(os.environ)  # which real tools see
+    redactor, real = secrets.redactor, RunResult(log)
+    faults = (*book.faults, *unused, *_world_faults(case, real))
+    shown = tuple(StubFault(each.loc, redactor.rendered(each.message)) for each in faults)
+    return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor)
 
 
 def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:

@@ -39,6 +39,7 @@ from pytest_highway.events import (
 )
 from pytest_highway.planning.plan import Node, Scope
 from pytest_highway.reading.models import Workflow
+from pytest_highway.secrets import SecretValues
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
@@ -71,10 +72,20 @@ class RunServices:
 
     `env` is what the world puts over the environments that files declare; `cache` holds results by
     key, each with the moment until which it holds; `breached` tells that a limit was passed, so
-    that nothing is retried any more.
+    that nothing is retried any more; `secrets` is told of each environment and each file's roots.
     """
 
-    __slots__ = ("breached", "cache", "clock", "env", "log", "memory", "now", "resources")
+    __slots__ = (
+        "breached",
+        "cache",
+        "clock",
+        "env",
+        "log",
+        "memory",
+        "now",
+        "resources",
+        "secrets",
+    )
 
     def __init__(
         self, log: list[Event], memory: RunMemory, env: Mapping[str, str], clock: Clock
@@ -87,6 +98,7 @@ class RunServices:
         self.resources: MutableMapping[str, object] = {}
         self.clock = clock
         self.now = clock.now
+        self.secrets: SecretValues | None = None
 
     def environment(self, workflow: Workflow) -> dict[str, str]:
         """The environment that a file's templates and tools see: only what it declares."""

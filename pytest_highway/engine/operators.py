@@ -113,7 +113,10 @@ def _own_env(frame: ExecutionFrame) -> dict[str, str]:
     if template is None:
         return {}
     values = cast("dict[str, object]", template.render(frame.roots))
-    return {name: as_text(value) for name, value in values.items()}
+    env = {name: as_text(value) for name, value in values.items()}
+    if frame.services.secrets is not None:
+        frame.services.secrets.note_env(env)
+    return env
 
 
 def _refused(

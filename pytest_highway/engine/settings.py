@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pytest_highway.engine.resuming import Resumption
 from pytest_highway.engine.sections import World
 from pytest_highway.events import Event
+from pytest_highway.secrets import SecretValues
 
 __all__ = ["OutsideEvent", "RunSettings"]
 
@@ -29,7 +30,8 @@ class RunSettings:
     the run is stopped from outside; `events` come in from outside; `locks` are held by the world at
     first, for so many seconds; `world` holds locks that other processes respect.
     `observe` is shown the log whenever something may be new in it, and last when it is complete;
-    `resumption` is what an earlier run has done already.
+    `resumption` is what an earlier run has done already; `secrets` is told what those of each file
+    are worth that the run enters.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -40,3 +42,4 @@ class RunSettings:
     world: World | None = None
     observe: Callable[[Sequence[Event]], None] | None = None
     resumption: Resumption | None = None
+    secrets: SecretValues | None = None

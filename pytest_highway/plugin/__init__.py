@@ -69,6 +69,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("highway_tools", "modules with tools: app.tools or app.tools:name", type="args")
     parser.addini("highway_executor", "module:factory of an Executor that takes the real calls")
+    parser.addini(
+        "highway_scrub",
+        "what transcripts do not show: now, uuid, or 'name: regular expression', one a line",
+        type="linelist",
+    )
     parser.addini("highway_strict", "make warnings about workflows errors", type="bool")
 
 
@@ -80,7 +85,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to write goldens in CI, before anything runs."""
+    """Refuse to write goldens in CI, and scrubbers that make no sense, before anything runs."""
+    if config.getini("highway_scrub"):
+        from pytest_highway.plugin.scrubs import check_rules
+
+        check_rules(config)
     writes = [name for name in ("update", "update-new") if config.getoption(f"--highway-{name}")]
     if writes and os.environ.get("CI") and not config.getoption("--highway-allow-ci"):
         raise pytest.UsageError(

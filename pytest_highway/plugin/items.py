@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from pytest_highway.cases.declarations import Case
-from pytest_highway.cases.expectations import Checked, Failure, check_expectations
+from pytest_highway.cases.expectations import Checked, Failure
+from pytest_highway.cases.judging import judge_case
 from pytest_highway.cases.simulation import CaseRun, run_case, values_of
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
@@ -29,6 +30,9 @@ from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, cappe
 from pytest_highway.plugin.golden import clashes, golden_path, read_golden
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
+from pytest_highway.plugin.scrubs import Scrubs
+from pytest_highway.plugin.warned import redact_warnings_of
+from pytest_highway.secrets import Redactor
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
@@ -38,6 +42,7 @@ __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 Excinfo = pytest.ExceptionInfo[BaseException]
 
 CHECK = "check"
+TRANSCRIPT = "transcript"
 
 
 def shown_path(config: pytest.Config, path: Path) -> str:
@@ -178,6 +183,7 @@ class CaseItem(WorkflowItem):
     loaded: Loaded
     case: Case
     registry: Registry
+    redactor: Redactor | None = None
 
     @classmethod
     def create(
@@ -229,28 +235,48 @@ class CaseItem(WorkflowItem):
         case = self.case.with_fixtures(values_of(fixtures))
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
-        run = run_case(case, self.loaded.plan, self.registry, executor=executor_of(self.config))
+        scrubs = Scrubs(self, fixtures)
+        run = run_case(
+            case,
+            self.loaded.plan,
+            self.registry,
+            executor=executor_of(self.config),
+            scrub=scrubs.lines,
+        )
+        self.redactor = run.redactor
+        redact_warnings_of(self, run.redactor)
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
-        self._tell(run.result)
+        self._tell(run)
 
         def golden() -> str | None:
             return read_golden(self.path, case.name)
 
-        failures = check_expectations(Checked(case, run.result, self.registry, golden))
+        def as_shown(lines: Sequence[str]) -> list[str]:
+            return scrubs.paths([run.redactor.without_named(line) for line in lines])
+
+        checked = Checked(case, run.result, self.registry, golden, as_shown)
+        failures = judge_case(checked, run)
         if run.faults or failures:
             self._fail(case, run, failures)
 
-    def _tell(self, result: RunResult) -> None:
+    def add_report_section(self, when: str, key: str, content: str) -> None:
+        """Add a section; what a tool has printed or logged is redacted before."""
+        if key != TRANSCRIPT and self.redactor is not None:
+            content = self.redactor.text(content)
+        super().add_report_section(when, key, content)
+
+    def _tell(self, run: CaseRun) -> None:
         """What the report of any outcome carries."""
-        lines = capped(result.transcript(), self.config.get_verbosity())
-        self.add_report_section("call", "transcript", "\n".join(lines))
+        lines = capped(run.result.transcript(), self.config.get_verbosity())
+        self.add_report_section("call", TRANSCRIPT, "\n".join(lines))
         calls: dict[str, int] = {}
-        for call in result.calls:
+        for call in run.real.calls:
             calls[call.tool] = calls.get(call.tool, 0) + 1
+        # Redacted as texts: they hold names and numbers, and paths with keys of a foreach.
         self.user_properties += [
-            ("highway_branches", to_json(result.branches)),
+            ("highway_branches", run.redactor.rendered(to_json(run.real.branches))),
             ("highway_calls", to_json(calls)),
-            ("highway_duration", result.duration),
+            ("highway_duration", run.real.duration),
         ]
 
     def _fail(self, case: Case, run: CaseRun, failures: list[Failure]) -> None:
@@ -261,7 +287,7 @@ class CaseItem(WorkflowItem):
             if not advice:
                 return
         how = Shown(self.config.get_verbosity(), advice or self._advice(run, failures))
-        raise CaseFailed(render_failures(case, run, failures, how))
+        raise CaseFailed(run.redactor.rendered(render_failures(case, run, failures, how)))
 
     def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
         """Note what to write; an empty text, or why nothing will be written."""
