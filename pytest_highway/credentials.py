@@ -59,7 +59,7 @@ WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 @lru_cache(maxsize=4096)
 def is_key_like(name: str) -> bool:
     """Whether what stands under a name is hidden because of it."""
-    words = [each.lower() for each in WORD.findall(name)]
+    words = [] if "<" in name else [each.lower() for each in WORD.findall(name)]
     if words[-1:] == ["id"]:
         return words[-3:-1] == ["access", "key"]
     if words[-1:] == ["key"]:
@@ -141,9 +141,9 @@ def hide_named(text: str, *, rendered: bool = False) -> str:
 
 
 def _hide_user(match: re.Match[str]) -> str:
-    user, colon, password = match["info"].partition(":")
+    user, colon, password = PLACEHOLDER.sub("", match["info"]).partition(":")
     is_name = len(user) < LONG_NAME or not re.search("[0-9]", user)
-    if PLACEHOLDER.sub("", password if colon else user) == "" or (not colon and is_name):
+    if not password and (colon or is_name):
         return match[0]
     return f"{match['scheme']}{REDACTED}@"
 
@@ -189,7 +189,20 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("an API key", re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")),
     ("a JSON web token", re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*")),
 )
-MARKS = ("PRIVATE KEY", "AKIA", "ASIA", "gh", "glpat-", "xox", "AIza", "k_", "sk-", "eyJ", "://")
+MARKS = (
+    "PRIVATE KEY",
+    "AKIA",
+    "ASIA",
+    "gh",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "AIza",
+    "k_",
+    "sk-",
+    "eyJ",
+    "://",
+)
 RANDOM_LENGTH, RANDOM_BITS = 16, 3.0
 
 

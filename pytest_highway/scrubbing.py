@@ -26,6 +26,9 @@ __all__ = ["WORK", "Rule", "Scrub", "ScrubError", "parse_rule", "scrub_lines", "
 WORK = "$WORK"
 Scrub = Callable[[Sequence[str]], list[str]]
 
+# What pytest makes for a test, also on a worker of pytest-xdist, and what `tempfile` does.
+OF_A_TEST = r"(?:popen-gw\d+/)?\w+"
+IN_TEMPORARY = rf"pytest-of-[^/\s]+/pytest-\d+/{OF_A_TEST}|tmp[a-z0-9_]{{8}}"
 RULE = re.compile(r"(?P<name>[A-Za-z][\w-]*)\s*(?::\s*(?P<expression>.*))?", re.DOTALL)
 
 
@@ -106,21 +109,23 @@ def _scrubbed(text: str, rule: Rule, numbers: dict[str, int]) -> str:
     return rule.expression.sub(written, text)
 
 
-def work_paths(folders: Iterable[str], temporary: Iterable[str]) -> Callable[[str], str]:
+def work_paths(
+    folders: Iterable[str], temporary: Iterable[str], bases: Iterable[str] = ()
+) -> Callable[[str], str]:
     """What writes `$WORK` for these folders, and for what pytest and `tempfile` make in others.
 
-    `folders` are the workspace and a case's own; in `temporary` (where a run keeps what it throws
-    away) a folder `pytest-of-me/pytest-7/test0`, `test0` or `tmpab12cd34` is one. Longer paths go
-    first, and a path ends where its last name does.
+    `folders` are the workspace and a case's own. In `temporary`, where the system keeps what is
+    thrown away, a folder `pytest-of-me/pytest-7/test0` or `tmpab12cd34` is one, in `bases`, which
+    pytest was given, any. Longer paths go first, and a path ends where its last name does.
     """
-    whole = sorted({_bare(each) for each in folders} - {""}, key=lambda each: (-len(each), each))
-    roots = sorted({_bare(each) for each in temporary} - {""}, key=lambda each: (-len(each), each))
-    made = r"(?:pytest-of-[^/\s]+/pytest-\d+/(?:popen-gw\d+/)?[\w.\[\]-]+|tmp[a-z0-9_]{8})"
-    choices = [f"{re.escape(each)}/{made}" for each in roots] + [re.escape(each) for each in whole]
-    if not choices:
+    kinds = ((folders, ""), (temporary, f"/(?:{IN_TEMPORARY})"), (bases, f"/{OF_A_TEST}"))
+    paths = {(_bare(each), inside) for each_kind, inside in kinds for each in each_kind}
+    found = sorted((each for each in paths if each[0]), key=lambda each: (-len(each[0]), each))
+    if not found:
         return str
-    pattern = re.compile(rf"(?<![\w.~/-])(?:{'|'.join(choices)})(?![\w-]|\.\w)")
-    starts = (*roots, *whole)
+    choices = "|".join(re.escape(path) + inside for path, inside in found)
+    pattern = re.compile(rf"(?<![\w.~/-])(?:{choices})(?![\w-]|\.\w)")
+    starts = [path for path, _ in found]
 
     def replaced(text: str) -> str:
         return pattern.sub(WORK, text) if any(each in text for each in starts) else text

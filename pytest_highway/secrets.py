@@ -176,7 +176,7 @@ class Redactor:
 
     @cached_property
     def _has_signs(self) -> bool:
-        return any(not text.isalnum() for text in self._labels)
+        return not all(map(_is_plain, self._labels))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -231,7 +231,7 @@ def _forms_of(text: str, label: str) -> Iterator[_Form]:
     for form in dict.fromkeys(_written_forms(text)):
         if len(form) > SHORT:
             yield _Form(form, re.escape(form), label, is_whole=True)
-            if not form.isalnum():
+            if not _is_plain(form):
                 yield _Form(form, "".join(map(_in_url, form)), label)
     yield from _encodings(text, label)
 
@@ -250,6 +250,11 @@ def _written_forms(text: str) -> Iterator[str]:
             yield repr(f"{each}'\"")[1:-4]  # where both quotes had to be told apart
             yield shlex.quote(each).strip("'")
             yield each.replace("'", "''")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a URL holds a text as it is."""
+    return text.isascii() and text.isalnum()
 
 
 def _in_url(sign: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -66,9 +67,7 @@ def _session_paths(config: pytest.Config) -> Callable[[str], str]:
 
 
 def _paths(config: pytest.Config, own: Sequence[str]) -> Callable[[str], str]:
-    basetemp = config.getoption("basetemp", None)
-    temporary = [tempfile.gettempdir(), *([str(basetemp)] if basetemp else [])]
-    folders = [*own, str(config.rootpath)]
-    real = [os.path.realpath(each) for each in (*folders, *temporary)]
-    middle = len(folders)
-    return work_paths([*folders, *real[:middle]], [*temporary, *real[middle:]])
+    base = config.getoption("basetemp", None)
+    bases = [str(Path(base).absolute())] if base else []
+    kinds = ([*own, str(config.rootpath)], [tempfile.gettempdir()], bases)
+    return work_paths(*([*each, *map(os.path.realpath, each)] for each in kinds))
