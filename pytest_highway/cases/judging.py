@@ -8,7 +8,7 @@ shown is what counts:
     expectation          real differs   shown differs    verdict
     without placeholder  no             any              holds
                          yes            yes              fails, as the shown one says
-                         yes            no               fails, and says that both are redacted
+                         yes            no               fails, in what is redacted
     with placeholder     any            no               holds
                          any            yes              fails, as the shown one says
 
@@ -82,8 +82,8 @@ def _merged(
             yield from by_place.get(place, ())
         elif place in differing:
             name = ".".join(str(step) for step in place[1:])
-            both = Failure(place, f"{name}: expected another value than came; both are redacted")
-            yield from by_place.get(place, [both])
+            message = f"{name}: what came is not what is expected, in what is redacted here"
+            yield from by_place.get(place, [Failure(place, message)])
 
 
 def _names_a_placeholder(data: object, place: Loc) -> bool:
