@@ -92,8 +92,9 @@ def hidden(text: str) -> str:
 # One of these is in every text, in lower case, in which a name hides something.
 STEMS = (
     *("pass", "pwd", "secret", "token", "jwt", "bearer", "basic", "cookie", "credential"),
-    *("authorization", "signature", "sig=", "_key", "-key", *(f"{each}key" for each in KEYS)),
+    *("authorization", "signature", "sig="),
 )
+KEY_STEMS = ("_key", "-key", *(f"{each}key" for each in KEYS))
 NAME = r"(?<![A-Za-z0-9_.<\-])(?P<name>(?P<flag>--?)?[A-Za-z_][\w.\-]*)"
 # What stands between a name and its value: `name: v`, `name=v` and, of an option, `--name v`.
 PAIR = re.compile(rf"{NAME}(?:(?:\\*[\"'])?\s*(?:=>|=(?!=)|:(?!//))[ \t]*|(?(flag)[ \t]+|(?!)))")
@@ -114,7 +115,7 @@ CREDENTIALS = re.compile(
 )
 QUERY = re.compile(r"(?P<between>[?&](?:[\w-]*-)?(?:sig|signature)=)(?P<bare>[^\s&#\"'\\]+)", re.I)
 USERINFO = re.compile(
-    r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.\-]*://)"
+    r"(?P<scheme>(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{0,30}://)"
     rf"(?P<info>(?:{PLACEHOLDER.pattern}|[^\s/@\"'<>?#\\])+)@"
 )
 LONG_NAME = 16  # of a user; what is longer and has digits is a token
@@ -124,6 +125,8 @@ def may_hold_names(text: str) -> bool:
     """Whether `hide_named` could find anything; false at the price of a few searches."""
     lowered = text.lower()
     if any(stem in lowered for stem in STEMS):
+        return True
+    if "key" in lowered and any(stem in lowered for stem in KEY_STEMS):
         return True
     return "@" in lowered and "://" in lowered and USERINFO.search(text) is not None
 

@@ -136,7 +136,8 @@ class _Hiding:
         path = self._paths.get(event.path, event.path)
         if path != event.path:
             changes["path"] = path
-        return event._replace(**changes) if changes else event  # type: ignore[arg-type]  # by FIELDS
+        # Each field gets what it holds, by FIELDS.
+        return event._replace(**changes) if changes else event  # type: ignore[arg-type]
 
     def _shown(self, event: Event, kind: str, value: object) -> object:
         if kind == VALUE:

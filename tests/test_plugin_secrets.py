@@ -223,3 +223,16 @@ def test_a_key_like_variable_of_the_process_is_hidden_in_real_runs(
     monkeypatch.setenv("DEPLOY_TOKEN", "pr0cess-s3cr3t")
     write({"a.workflow.yaml": REAL})
     pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("hook", ["before_case(item, case)", "after_case(item, case, result)"])
+def test_a_traceback_of_a_hook_shows_no_secret_of_the_case(
+    pytester: pytest.Pytester, write: Write, hook: str
+) -> None:
+    conftest = f"def pytest_highway_{hook}:\n    print('t0p-s3cr3t')\n    assert not case\n"
+    write({"conftest.py": conftest, "a.workflow.yaml": flow("{status: success}")})
+    result = pytester.runpytest_inprocess("-rA", "--tb=long", "--showlocals", "-vv")
+    result.assert_outcomes(failed=1)
+    shown = result.stdout.str().replace("print('t0p-s3cr3t')", "")
+    assert "<secret:variables.token>" in shown
+    assert [line for line in shown.splitlines() if "t0p-s3cr3t" in line] == []

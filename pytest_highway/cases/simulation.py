@@ -34,7 +34,7 @@ from pytest_highway.views import RunResult
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["CaseRun", "run_case", "values_of"]
+__all__ = ["CaseRun", "declared_secrets", "run_case", "values_of"]
 
 # Tasks above which looking for garbage during a run is felt.
 LARGE = 1_000
@@ -100,6 +100,15 @@ def run_case(
     faults = (*book.faults, *unused, *_world_faults(case, real))
     shown = tuple(StubFault(each.loc, redactor.rendered(each.message)) for each in faults)
     return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor)
+
+
+def declared_secrets(plan: Plan, case: Case) -> Redactor:
+    """What hides the secrets of a case that has not run: those that it and its file declare."""
+    workflow, model = plan.workflow, case.model
+    secrets = SecretValues()
+    variables = {**workflow.variables, **model.variables}
+    secrets.note(workflow.secrets, {"variables": variables, "env": {**workflow.env, **model.env}})
+    return secrets.redactor
 
 
 def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:

@@ -23,7 +23,7 @@ import pytest
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.expectations import Checked, Failure
 from pytest_highway.cases.judging import judge_case
-from pytest_highway.cases.simulation import CaseRun, run_case, values_of
+from pytest_highway.cases.simulation import CaseRun, declared_secrets, run_case, values_of
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
@@ -183,6 +183,8 @@ class CaseItem(WorkflowItem):
     loaded: Loaded
     case: Case
     registry: Registry
+    # Known once the case is about to run, and has run.
+    running: Case | None = None
     redactor: Redactor | None = None
 
     @classmethod
@@ -232,7 +234,7 @@ class CaseItem(WorkflowItem):
     def execute(self) -> None:
         """Run the case and hold it against what it expects; raises `CaseFailed`."""
         fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
-        case = self.case.with_fixtures(values_of(fixtures))
+        self.running = case = self.case.with_fixtures(values_of(fixtures))
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
         scrubs = Scrubs(self, fixtures)
@@ -261,9 +263,22 @@ class CaseItem(WorkflowItem):
 
     def add_report_section(self, when: str, key: str, content: str) -> None:
         """Add a section; what a tool has printed or logged is redacted before."""
-        if key != TRANSCRIPT and self.redactor is not None:
-            content = self.redactor.text(content)
+        if key != TRANSCRIPT:
+            content = self._secrets().text(content)
         super().add_report_section(when, key, content)
+
+    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
+        """What the failure is told by; a traceback shows arguments, which may hold secrets."""
+        told = super().repr_failure(excinfo)
+        if isinstance(excinfo.value, CaseFailed):
+            return told
+        text = str(told)
+        shown = self._secrets().rendered(text)
+        return told if shown == text else shown
+
+    def _secrets(self) -> Redactor:
+        """The secrets of the run, or of the case when it has not run."""
+        return self.redactor or declared_secrets(self.loaded.plan, self.running or self.case)
 
     def _tell(self, run: CaseRun) -> None:
         """What the report of any outcome carries."""
