@@ -236,3 +236,40 @@ def test_a_traceback_of_a_hook_shows_no_secret_of_the_case(
     shown = result.stdout.str().replace("print('t0p-s3cr3t')", "")
     assert "<secret:variables.token>" in shown
     assert [line for line in shown.splitlines() if "t0p-s3cr3t" in line] == []
+
+
+LOOP = """\
+name: w
+variables: {token: none}
+secrets: [variables.token]
+tasks:
+  each:
+    operator_type: foreach
+    items: ["{{variables.token}}"]
+    key: item
+    loop_body: [{task_id: x, function: app.warn, args: ["{{item}}"]}]
+tests:
+  it:
+    variables: {token: l00p-s3cr3t}
+    expect: {tasks: {"each[<secret:variables.token>]/x": success, "each[l00p-s3cr3t]/x": {attempts: 1}}}
+"""
+WARNING = """\
+import warnings
+from pytest_highway.tools import tool
+
+@tool("app.warn", effects="pure")
+def warn(value):
+    warnings.warn("cautious")
+    warnings.warn(f"warned of {value}")
+"""
+
+
+def test_a_path_is_found_by_its_key_and_by_the_placeholder(
+    pytester: pytest.Pytester, write: Write
+) -> None:
+    ini = "[pytest]\npythonpath = .\nhighway_tools = app_warn\n"
+    write({"pytest.ini": ini, "app_warn.py": WARNING, "a.workflow.yaml": LOOP})
+    result = pytester.runpytest_subprocess("-q")
+    result.assert_outcomes(passed=1, warnings=2)
+    result.stdout.fnmatch_lines(["*: cautious", "*: warned of <secret:variables.token>"])
+    result.stdout.no_fnmatch_line("*l00p*")
