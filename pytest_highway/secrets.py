@@ -318,8 +318,12 @@ class SecretValues:
     def redactor(self) -> Redactor:
         """For the values that are known now."""
         if self._redactor is None:
-            self._redactor = _Many(self._values)
+            self._redactor = _Many(self._values) if self._values else NOTHING_NAMED
         return self._redactor
+
+
+# Most runs have no secrets that are known by name.
+NOTHING_NAMED = Redactor()
 
 
 class _Many(Redactor):
