@@ -80,8 +80,10 @@ def test_no_module_imports_the_insides_of_pytest(module: str) -> None:
                 "plugin.marks",
                 "plugin",
                 "plugin.registries",
+                "plugin.scrubs",
                 "plugin.stopping",
                 "plugin.taping",
+                "plugin.warned",
                 "plugin.updating",
             ],
         ),
@@ -106,7 +108,7 @@ def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]
 # From the ground up; each row is a floor with its rooms: `package: modules`, or modules beside it.
 FLOORS = [
     [
-        "errors serialization events",
+        "errors serialization events credentials",
         "clock",
         "planning: graph",
         "steps: shells shell_reads",
@@ -119,6 +121,7 @@ FLOORS = [
         plain_tasks""",
         "expressions: values operations filters tokens closures parser expression template",
         "matching: forms alignment equality lookalikes hunks lines patterns matchers repatterning",
+        "secrets scrubbing",
         """storage: records storage sqlite files redis_server opening recorder archive rows
         lineage""",
     ],
@@ -134,7 +137,8 @@ FLOORS = [
     ],
     [
         "toolbox",
-        "planning: plan claims code_checks fields linking lock_checks compiler",
+        """planning: plan claims code_checks fields linking lock_checks secret_checks
+        compiler""",
         "runners: remote",
     ],
     [
@@ -155,19 +159,22 @@ FLOORS = [
         "cases: stubs",
         "tapes: entries player recorder",
     ],
+    ["redaction"],
     [
         "running",
         "cases: simulation",
         "cases: expectations",
         "editing: text nodes source changes edit",
     ],
-    ["plugin: failures", "plugin: golden rewriting", "tapes: codec files"],
+    ["cases: judging", "plugin: failures", "plugin: golden rewriting", "tapes: codec files"],
     [
         "plugin: hookspecs",
         "plugin: advice",
         "plugin: keeping",
         "plugin: marks",
         "plugin: registries",
+        "plugin: scrubs",
+        "plugin: warned",
         "plugin: taping",
         "plugin: stopping updating",
     ],

@@ -72,12 +72,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the checks look at: the case, its run, the tools, and the golden file's text if any."""
+    """What the checks look at: the case, its run, the tools, and the golden file's text if any.
+
+    `as_shown` makes of expected lines what a transcript would show of them.
+    """
 
     case: Case
     result: RunResult
     registry: Registry
     golden: Callable[[], str | None]
+    as_shown: Callable[[Sequence[str]], list[str]] = list
 
 
 def check_expectations(checked: Checked) -> list[Failure]:
@@ -370,7 +374,11 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
         yield Failure(loc, "transcript: the golden file does not exist", update=actual, golden=True)
         return
     wanted = split_lines(text) if text is not None else cast("list[str]", model.lines)
-    difference = compare_lines(wanted, actual, model.match, HEADS.get(model.level))
+    heads = HEADS.get(model.level)
+    difference = compare_lines(wanted, actual, model.match, heads)
+    if difference is not None and (shown_lines := checked.as_shown(wanted)) != wanted:
+        wanted = shown_lines
+        difference = compare_lines(wanted, actual, model.match, heads)
     if difference is not None:
         update = update_lines(wanted, actual) if model.match == "exact" else NOTHING
         message = f"transcript: {difference.summary}"

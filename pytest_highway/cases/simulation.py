@@ -12,10 +12,11 @@ There are four worlds. What a case does not answer itself, and what is not pure,
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_highway.cases.checks import check_case, runs_on_real_clock
@@ -25,12 +26,16 @@ from pytest_highway.cases.http_stub import answering
 from pytest_highway.cases.stubs import StubBook, StubFault, needs_no_stub
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock, shown_duration
 from pytest_highway.engine.frame import Call
-from pytest_highway.engine.run import OutsideEvent, RunSettings, execute
+from pytest_highway.engine.run import Interrupted, OutsideEvent, RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import SourceError
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
+from pytest_highway.redaction import ShownResult, redacted_log
 from pytest_highway.runners.executors import InlineRunner, Runner
+from pytest_highway.runners.raised import PassedThrough
+from pytest_highway.scrubbing import Scrub
+from pytest_highway.secrets import Redactor, SecretValues
 from pytest_highway.serialization import NotPlain, to_plain
 from pytest_highway.tapes.entries import Deck, Entry, TapeUse
 from pytest_highway.tapes.player import Player
@@ -44,15 +49,22 @@ if TYPE_CHECKING:
     from pytest_highway.runners.real_runner import RealRunner
     from pytest_highway.tapes.recorder import Recorder
 
-__all__ = ["CaseRun", "run_case", "values_of"]
+__all__ = ["CaseRun", "declared_secrets", "run_case", "values_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """A case's run, what its stub book and its tape found wrong, and what was recorded, by key."""
+    """A case's run, what its stub book and its tape found wrong, and what was recorded, by key.
 
-    result: RunResult
+
+    `result` and `faults` hold no secrets, and neither does a text that went through `redactor`;
+    `real` has what came, for the case's expectations alone.
+    """
+
+    result: ShownResult
     faults: tuple[StubFault, ...]
+    real: RunResult
+    redactor: Redactor
     recorded: Mapping[str, Entry] | None = None
 
 
@@ -64,16 +76,21 @@ def run_case(
     executor: Executor | None = None,
     passing: tuple[type[BaseException], ...] = (),
     use: TapeUse | None = None,
+    scrub: Scrub | None = None,
 ) -> CaseRun:
     """Run the workflow in the world that the case describes, or that a tape is.
 
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
     not where a case answers HTTP, since its answers reach no other process. What a tool raises
-    from among `passing` ends the run and comes out as a `PassedThrough`. `SourceError` when a case
-    whose fixtures have come in turns out to have faults.
+    from among `passing` ends the run and comes out as a `PassedThrough`. `scrub` is done to the
+    lines of transcripts. `SourceError` when a case whose fixtures have come in turns out to have
+    faults.
     """
     case = _checked(case, plan, registry)
     assert case.scripts is not None
+    secrets = SecretValues()
+    if use is not None:
+        use = replace(use, redact=lambda value: secrets.redactor.value(value))
     with ExitStack() as stack:
         world = _world(case, registry, executor, use, stack)
         roots = {"params": case.params, "fixtures": case.fixtures}
@@ -82,7 +99,14 @@ def run_case(
             stack.enter_context(answering(book.respond))
         # A loop over 100,000 items is large, too, and not known before it runs.
         stack.enter_context(collector_paused(not world.forks))
-        log = execute(plan, book, world.clock, _settings(case, world.locks, passing))
+        settings = _settings(case, world.locks, passing, secrets)
+        if world.forks:
+            secrets.note_env(os.environ)  # which real tools see
+        try:
+            log = execute(plan, book, world.clock, settings)
+        except (Interrupted, PassedThrough) as error:
+            error.log = list(redacted_log(error.log, secrets.redactor))
+            raise
     faults = list(book.faults)
     recorded = None
     if world.deck is not None:
@@ -90,8 +114,14 @@ def run_case(
         # Nothing is written under this word: the place is the case itself.
         faults += [StubFault(("tape",), each.message, "\n".join(each.lines)) for each in found]
     faults += sorted(book.unused(), key=lambda each: case.origin.position(each.loc))
-    result = RunResult(log)
-    return CaseRun(result, (*faults, *_world_faults(case, result)), recorded)
+    redactor, real = secrets.redactor, RunResult(log)
+    shown = tuple(
+        replace(
+            each, message=redactor.rendered(each.message), detail=redactor.rendered(each.detail)
+        )
+        for each in (*faults, *_world_faults(case, real))
+    )
+    return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor, recorded)
 
 
 class _World(NamedTuple):
@@ -152,7 +182,10 @@ class _TimedLocks(FileLocks):
 
 
 def _settings(
-    case: Case, locks: FileLocks | None, passing: tuple[type[BaseException], ...]
+    case: Case,
+    locks: FileLocks | None,
+    passing: tuple[type[BaseException], ...],
+    secrets: SecretValues,
 ) -> RunSettings:
     model = case.model
     return RunSettings(
@@ -163,7 +196,17 @@ def _settings(
         cancel_at=None if model.cancel is None else model.cancel.at,
         world=locks,
         passing=passing,
+        secrets=secrets,
     )
+
+
+def declared_secrets(plan: Plan, case: Case) -> Redactor:
+    """What hides the secrets of a case that has not run: those that it and its file declare."""
+    workflow, model = plan.workflow, case.model
+    secrets = SecretValues()
+    variables = {**workflow.variables, **model.variables}
+    secrets.note(workflow.secrets, {"variables": variables, "env": {**workflow.env, **model.env}})
+    return secrets.redactor
 
 
 def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:

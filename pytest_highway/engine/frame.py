@@ -39,6 +39,7 @@ from pytest_highway.events import (
 )
 from pytest_highway.planning.plan import Node, Scope
 from pytest_highway.reading.models import Task, Workflow
+from pytest_highway.secrets import SecretValues
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
@@ -71,7 +72,8 @@ class RunServices:
 
     `env` is what the world puts over the environments that files declare; `cache` holds results by
     key, each with the moment until which it holds; `breached` tells that a limit was passed, so
-    that nothing is retried any more; `passing` are exceptions of tools that end the run.
+    that nothing is retried any more; `passing` are exceptions of tools that end the run; `secrets`
+    is told of each environment and each file's roots.
     """
 
     __slots__ = (
@@ -84,6 +86,7 @@ class RunServices:
         "now",
         "passing",
         "resources",
+        "secrets",
     )
 
     def __init__(
@@ -98,6 +101,7 @@ class RunServices:
         self.resources: MutableMapping[str, object] = {}
         self.clock = clock
         self.now = clock.now
+        self.secrets: SecretValues | None = None
 
     def environment(self, workflow: Workflow) -> dict[str, str]:
         """The environment that a file's templates and tools see: only what it declares."""

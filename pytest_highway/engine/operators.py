@@ -128,14 +128,17 @@ def _attempt(frame: ExecutionFrame, feedback: str | None) -> Attempt:
     assert node.kwargs is not None
     args = node.args.render(roots)
     kwargs = node.kwargs.render(roots) if cast("Task", node.model).kwargs else {}
-    env = NO_ENV if node.env is None else _own_env(node.env, roots)
+    env = NO_ENV if node.env is None else _own_env(frame, node.env)
     return new_tuple(Attempt, (frame.attempts, args, kwargs, env, feedback))
 
 
-def _own_env(template: Value, roots: Mapping[str, object]) -> dict[str, str]:
-    values = cast("dict[str, object]", template.render(roots))
+def _own_env(frame: ExecutionFrame, template: Value) -> dict[str, str]:
+    values = cast("dict[str, object]", template.render(frame.run.roots))
     # A value that is null is no value: the variable is not set.
-    return {name: as_text(value) for name, value in values.items() if value is not None}
+    env = {name: as_text(value) for name, value in values.items() if value is not None}
+    if frame.services.secrets is not None:
+        frame.services.secrets.note_env(env)
+    return env
 
 
 def _refused(

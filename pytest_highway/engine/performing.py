@@ -131,8 +131,11 @@ class Performer:
 
     def _enter_file(self, frame: ExecutionFrame, effect: EnterFile) -> bool:
         run = ScopeRun.of_file(frame, effect)
-        assert frame.node.nested is not None
-        self._limit(frame.node.nested, run)
+        nested = frame.node.nested
+        assert nested is not None
+        if self._services.secrets is not None:
+            self._services.secrets.note(nested.workflow.secrets, run.roots)
+        self._limit(nested, run)
         self._enter_scope(frame, run)
         return False
 

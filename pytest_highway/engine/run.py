@@ -104,6 +104,9 @@ class Engine:
         self.root = ScopeRun(
             plan.scope, {"variables": variables, "env": env, "memory": self.memory}
         )
+        services.secrets = settings.secrets
+        if settings.secrets is not None:
+            settings.secrets.note(plan.workflow.secrets, self.root.roots)
         self.stopped = ""
         self.interrupted = False
         self.passed: PassedThrough | None = None

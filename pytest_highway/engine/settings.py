@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pytest_highway.engine.resuming import Resumption
 from pytest_highway.engine.sections import World
 from pytest_highway.events import Event
+from pytest_highway.secrets import SecretValues
 
 __all__ = ["OutsideEvent", "RunSettings"]
 
@@ -30,7 +31,8 @@ class RunSettings:
     first, for so many seconds; `world` holds locks that other processes respect.
     `observe` is shown the log whenever something may be new in it, and last when it is complete;
     `resumption` is what an earlier run has done already. `passing` are exceptions that mean no
-    task when a tool raises them but whoever started the run: they end it and come out.
+    task when a tool raises them but whoever started the run: they end it and come out. `secrets`
+    is told what those of each file are worth that the run enters.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -42,3 +44,4 @@ class RunSettings:
     observe: Callable[[Sequence[Event]], None] | None = None
     resumption: Resumption | None = None
     passing: tuple[type[BaseException], ...] = ()
+    secrets: SecretValues | None = None

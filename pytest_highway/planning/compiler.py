@@ -30,6 +30,7 @@ from pytest_highway.planning.fields import Fields
 from pytest_highway.planning.linking import Draft, Names, link
 from pytest_highway.planning.lock_checks import lock_faults
 from pytest_highway.planning.plan import Loc, Node, Plan, Scope
+from pytest_highway.planning.secret_checks import secret_faults
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.reading.document import Document
 from pytest_highway.reading.models import (
@@ -108,11 +109,8 @@ class _Compiler:
     def compile(self) -> Plan:
         workflow = self.workflow
         self._tool_policies()
-        if workflow.secrets:
-            message = "'secrets' is not yet supported: nothing is redacted"
-            self.warnings.append(
-                self.document.diagnostic(("secrets",), message, key=True, severity="warning")
-            )
+        for loc, message in secret_faults(workflow):
+            self.fault(loc, message)
         if workflow.defaults.on_failure is not None and workflow.defaults.on_failure.fallback:
             place = ("defaults", "on_failure", "fallback")
             self.fault(place, "a fallback serves one task, so it is no default")

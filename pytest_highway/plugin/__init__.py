@@ -82,6 +82,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("highway_tools", "modules with tools: app.tools or app.tools:name", type="args")
     parser.addini("highway_executor", "module:factory of an Executor that takes the real calls")
+    parser.addini(
+        "highway_scrub",
+        "what transcripts do not show: now, uuid, or 'name: regular expression', one a line",
+        type="linelist",
+    )
     parser.addini("highway_strict", "make warnings about workflows errors", type="bool")
 
 
@@ -93,7 +98,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to write goldens or tapes in CI, before anything runs."""
+    """Refuse scrubbers that make no sense, and to write goldens or tapes in CI, at the start."""
+    if config.getini("highway_scrub"):
+        from pytest_highway.plugin.scrubs import check_rules
+
+        check_rules(config)
     updates = [name for name in ("update", "update-new") if config.getoption(f"--highway-{name}")]
     mode = config.getoption("--highway-tape")
     tapes = [f"tape={mode}"] if mode in ("record", "rerecord") else []

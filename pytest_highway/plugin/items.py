@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 
 from pytest_highway.cases.declarations import Case
-from pytest_highway.cases.expectations import Checked, Failure, check_expectations
-from pytest_highway.cases.simulation import CaseRun, run_case, values_of
+from pytest_highway.cases.expectations import Checked, Failure
+from pytest_highway.cases.judging import judge_case
+from pytest_highway.cases.simulation import CaseRun, declared_secrets, run_case, values_of
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.plugin.advice import accepting
@@ -30,9 +31,12 @@ from pytest_highway.plugin.golden import clashes, read_golden
 from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
+from pytest_highway.plugin.scrubs import Scrubs
 from pytest_highway.plugin.stopping import OUTCOMES, Stopping
 from pytest_highway.plugin.taping import CaseTape, replayed, stray_findings, tape_clashes
+from pytest_highway.plugin.warned import redact_warnings_of
 from pytest_highway.runners.raised import PassedThrough
+from pytest_highway.secrets import Redactor
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
@@ -42,6 +46,7 @@ __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 Excinfo = pytest.ExceptionInfo[BaseException]
 
 CHECK = "check"
+TRANSCRIPT = "transcript"
 
 
 def shown_path(config: pytest.Config, path: Path) -> str:
@@ -188,6 +193,9 @@ class CaseItem(WorkflowItem):
     loaded: Loaded
     case: Case
     registry: Registry
+    # Known once the case is about to run, and has run.
+    running: Case | None = None
+    redactor: Redactor | None = None
 
     @classmethod
     def create(
@@ -237,12 +245,13 @@ class CaseItem(WorkflowItem):
     def execute(self) -> None:
         """Run the case and hold it against what it expects; raises `CaseFailed`."""
         fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
-        case = self.case.with_fixtures(values_of(fixtures))
+        self.running = case = self.case.with_fixtures(values_of(fixtures))
         tape = CaseTape(self, case, self.registry)
         use = tape.load()
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
         __tracebackhide__ = True
+        scrubs = Scrubs(self, fixtures)
         executor = executor_of(self.config)
         with Stopping(self, self._tell):
             run = run_case(
@@ -252,22 +261,48 @@ class CaseItem(WorkflowItem):
                 executor=executor,
                 passing=OUTCOMES,
                 use=use,
+                scrub=scrubs.lines,
             )
+        self.redactor = run.redactor
+        redact_warnings_of(self, run.redactor)
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
 
         def golden() -> str | None:
             return read_golden(self.path, case.name)
 
-        failures = check_expectations(Checked(case, run.result, self.registry, golden))
+        def as_shown(lines: Sequence[str]) -> list[str]:
+            return scrubs.paths([run.redactor.without_named(line) for line in lines])
+
+        checked = Checked(case, run.result, self.registry, golden, as_shown)
+        failures = judge_case(checked, run)
         if run.faults or failures:
             self._fail(case, run, failures, tape.advice())
         tape.save(run)
 
+    def add_report_section(self, when: str, key: str, content: str) -> None:
+        """Add a section; what a tool has printed or logged is redacted before."""
+        if key != TRANSCRIPT:
+            content = self._secrets().text(content)
+        super().add_report_section(when, key, content)
+
+    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
+        """What the failure is told by; a traceback shows arguments, which may hold secrets."""
+        told = super().repr_failure(excinfo)
+        if isinstance(excinfo.value, CaseFailed):
+            return told
+        text = str(told)
+        shown = self._secrets().rendered(text)
+        return told if shown == text else shown
+
+    def _secrets(self) -> Redactor:
+        """The secrets of the run, or of the case when it has not run."""
+        return self.redactor or declared_secrets(self.loaded.plan, self.running or self.case)
+
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
         lines = capped(result.transcript(), self.config.getoption("verbose", 0))
-        self.add_report_section("call", "transcript", "\n".join(lines))
+        self.add_report_section("call", TRANSCRIPT, "\n".join(lines))
         calls: dict[str, int] = {}
         for call in result.calls:
             calls[call.tool] = calls.get(call.tool, 0) + 1
@@ -288,10 +323,13 @@ class CaseItem(WorkflowItem):
             self.config.getoption("verbose", 0),
             "\n".join(filter(None, [advice or self._advice(run, failures), hint])),
             lambda text: keep_text(
-                self.config, shown_path(self.config, self.path), self.name, text
+                self.config,
+                shown_path(self.config, self.path),
+                self.name,
+                run.redactor.rendered(text),
             ),
         )
-        raise CaseFailed(render_failures(case, run, failures, how))
+        raise CaseFailed(run.redactor.rendered(render_failures(case, run, failures, how)))
 
     def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
         """Note what to write; an empty text, or why nothing will be written."""

@@ -24,6 +24,7 @@ import pytest
 
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.simulation import CaseRun
+from pytest_highway.credentials import looks_like_credential
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError
 from pytest_highway.loading import Loaded
 from pytest_highway.plugin.failures import CaseFailed
@@ -170,11 +171,32 @@ class CaseTape:
             self._item.stash[NEWS] = f"not recorded: {nodeid}: the case is marked xfail"
             return
         try:
+            check_credentials(run.recorded)
             news = self._file.save(run.recorded, self._command(nodeid, run.recorded))
         except (HighwayError, OSError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise self._failure(f"{self._file.shown!r} is not saved", why) from error
         self._item.stash[NEWS] = news
+
+
+def check_credentials(recorded: Mapping[str, Entry]) -> None:
+    """HighwayError, naming each place, when something about to be saved looks like a credential."""
+    found = [
+        f"calls.{key}.{place} {why}"
+        for key, entry in recorded.items()
+        for place, why in looks_like_credential(
+            {
+                "args": list(entry.args),
+                "kwargs": entry.kwargs,
+                "during": list(entry.during),
+                entry.word: entry.outcome,
+            }
+        )
+    ]
+    if found:
+        raise HighwayError(
+            f"{'; '.join(found)}; name what it comes from in 'secrets', or stub the call"
+        )
 
 
 def replayed(config: pytest.Config, file: Path, case: Case) -> TapeUse | None:
