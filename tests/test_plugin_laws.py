@@ -175,7 +175,7 @@ FLOORS = [
     ["plugin"],
     [
         """cli: main arguments display outcome rehearsal recording run files findings validate
-        tools""",
+        tools drawing course diagrams graph""",
     ],
 ]
 

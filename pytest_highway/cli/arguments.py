@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from pytest_highway.cases.declarations import Case
 from pytest_highway.errors import HighwayError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.reading.document import parse
 from pytest_highway.tools import Registry, discover
 
 __all__ = [
+    "case_of",
     "history_option",
     "load",
     "registry_of",
@@ -62,6 +64,18 @@ def load(file: Path, tools: Sequence[str]) -> tuple[Loaded, Registry]:
     for warning in loaded.warnings:
         click.echo(warning.headline(), err=True)
     return loaded, registry
+
+
+def case_of(loaded: Loaded, name: str) -> Case:
+    """The case of that name; HighwayError when there is none, or only pytest can run it."""
+    case = next((each for each in loaded.cases if each.name == name), None)
+    if case is None:
+        known = [each.name for each in loaded.cases]
+        near = did_you_mean(name, known)
+        raise HighwayError(f"--case {name!r}: the file has {listed(known)}{near}")
+    if case.model.fixtures:
+        raise HighwayError(f"--case {name!r}: it needs pytest's fixtures; run it with pytest")
+    return case
 
 
 def values_of(

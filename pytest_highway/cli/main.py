@@ -26,6 +26,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 COMMANDS: dict[str, str] = {
     "run": "run:run",
     "validate": "validate:validate",
+    "graph": "graph:graph",
     "tools": "tools:tools",
 }
 
