@@ -175,7 +175,7 @@ FLOORS = [
     ["plugin"],
     [
         """cli: main arguments display outcome rehearsal recording run files findings validate
-        tools drawing course diagrams graph""",
+        tools drawing course diagrams graph schema new""",
     ],
 ]
 

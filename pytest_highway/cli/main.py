@@ -28,6 +28,8 @@ COMMANDS: dict[str, str] = {
     "validate": "validate:validate",
     "graph": "graph:graph",
     "tools": "tools:tools",
+    "schema": "schema:schema",
+    "new": "new:new",
 }
 
 
