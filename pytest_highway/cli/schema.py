@@ -33,6 +33,8 @@ TEMPLATE: Json = {"type": "string", "pattern": r"\{\{"}
 SCALAR: Json = {"type": ["string", "number"]}
 EXPRESSION: Json = {"type": ["string", "boolean"]}
 INCLUDE: Json = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+# A file of steps, whose many synonyms are left to `highway validate`.
+STEPS: Json = {"properties": {"steps": {"type": ["array", "object"]}}}
 FALLBACK: Json = {
     "type": "object",
     "properties": {"fallback": {"type": "string"}},
@@ -135,7 +137,11 @@ def json_schema(kind: str) -> Json:
     tests = cast("Json", properties["tests"])
     properties["tests"] = {**tests, "additionalProperties": case}
     properties["test_defaults"] = {"anyOf": [case, {"type": "null"}]}
-    return {"$schema": DIALECT, "$ref": f"#/$defs/{model.__name__}", "$defs": definitions}
+    head: Json = {"$schema": DIALECT, "$defs": definitions}
+    shape: Json = {"$ref": f"#/$defs/{model.__name__}"}
+    if model is not Workflow:
+        return {**head, **shape}
+    return {**head, "if": {"required": ["steps"]}, "then": STEPS, "else": shape}
 
 
 def _definitions(model: type[BaseModel]) -> Json:
