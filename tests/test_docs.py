@@ -59,6 +59,7 @@ WITHOUT = ("cacheprovider", "hypothesispytest", "cov", "anyio")
 PYTHONS = {
     "pytest": (sys.executable, "-m", "pytest", *(f"-pno:{name}" for name in WITHOUT)),
     "python": (sys.executable,),
+    "highway": (sys.executable, "-c", "from pytest_highway.cli.main import main; main()"),
 }
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 

@@ -180,7 +180,10 @@ FLOORS = [
     ],
     ["plugin: items"],
     ["plugin"],
-    ["cli: main arguments display outcome rehearsal recording run"],
+    [
+        """cli: main arguments display outcome rehearsal recording run files findings validate
+        tools drawing course diagrams graph schema new""",
+    ],
 ]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pytest_highway.engine.judging import EVALUATION_FAULTS
 from pytest_highway.expressions.template import compile_data
 from pytest_highway.planning.plan import Node, Plan, Scope
-from pytest_highway.reading.models import Task
+from pytest_highway.reading.models import AnyTask
 from pytest_highway.serialization import to_json
 
 __all__ = ["rehearse"]
@@ -41,7 +41,7 @@ def _lines(scope: Scope, roots: Mapping[str, object], indent: str) -> Iterator[s
 
 def _what(node: Node, roots: Mapping[str, object]) -> str:
     model = node.model
-    if isinstance(model, Task):
+    if isinstance(model, AnyTask):
         shown = [_value(each, roots) for each in model.args]
         shown += [f"{name}={_value(each, roots)}" for name, each in model.kwargs.items()]
         return f"{model.function}({', '.join(shown)})"

@@ -15,6 +15,7 @@ import click
 
 from pytest_highway.cases.simulation import run_case
 from pytest_highway.cli.arguments import (
+    case_of,
     history_option,
     load,
     tools_option,
@@ -27,7 +28,6 @@ from pytest_highway.cli.outcome import outcome_json
 from pytest_highway.cli.recording import Beginning, Memory
 from pytest_highway.cli.rehearsal import rehearse
 from pytest_highway.engine.run import Interrupted
-from pytest_highway.errors import HighwayError, did_you_mean, listed
 from pytest_highway.events import Event
 from pytest_highway.loading import Loaded
 from pytest_highway.planning.plan import Plan
@@ -92,14 +92,7 @@ def run(
 
 def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -> int:
     """Run a case's world; what it expects is not looked at."""
-    case = next((each for each in loaded.cases if each.name == name), None)
-    if case is None:
-        known = [each.name for each in loaded.cases]
-        near = did_you_mean(name, known)
-        raise HighwayError(f"--case {name!r}: the file has {listed(known)}{near}")
-    if case.model.fixtures:
-        raise HighwayError(f"--case {name!r}: it needs pytest's fixtures; run it with pytest")
-    done = run_case(case, loaded.plan, registry)
+    done = run_case(case_of(loaded, name), loaded.plan, registry)
     for fault in done.faults:
         click.echo(fault.message, err=True)
     if options.as_json:

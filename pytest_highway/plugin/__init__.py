@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
@@ -160,18 +160,26 @@ def is_workflow(path: Path, parent: pytest.Collector) -> bool:
     config = parent.config
     if parent.session.isinitpath(path):
         return True
-    patterns = config.getini("highway_files")
+    return fits_patterns(
+        path, config.getini("highway_files"), workflow_roots(config), config.rootpath
+    )
+
+
+def fits_patterns(
+    path: Path, patterns: Sequence[str], roots: Sequence[Path], rootpath: Path
+) -> bool:
+    """Whether one of the patterns takes a file, as `highway_files` says; all paths are absolute."""
     if any("/" not in each and fnmatch(path.name, each) for each in patterns):
         return True
-    for root in workflow_roots(config):
+    for root in roots:
         if root in path.parents:
             inside = path.relative_to(root).as_posix()
             if not NEVER_ENTERED.isdisjoint(Path(inside).parts[:-1]):
                 return False
             if any(_fits(f"{ROOT}/{inside}", each) for each in patterns if "/" in each):
                 return True
-    if config.rootpath in path.parents:
-        inside = path.relative_to(config.rootpath).as_posix()
+    if rootpath in path.parents:
+        inside = path.relative_to(rootpath).as_posix()
         return any(_fits(inside, each) for each in patterns if "/" in each)
     return False
 
@@ -190,21 +198,27 @@ def _parts_fit(path: list[str], pattern: list[str]) -> bool:
 
 
 def workflow_roots(config: pytest.Config) -> tuple[Path, ...]:
-    """`<rootdir>/workflows`, and folders of that name which the command line names.
-
-    An argument below such a folder names it too, but not one that lies above rootdir: that a
-    project was checked out below a folder `workflows` does not make its files workflows.
-    """
+    """`roots_of` what the command line names."""
     roots = config.stash.get(ROOTS, None)
     if roots is None:
-        found = [config.rootpath / ROOT]
-        for argument in config.args:
-            typed = config.invocation_params.dir / argument.partition("::")[0]
-            path = Path(os.path.normpath(typed))
-            above = [each for each in path.parents if config.rootpath in each.parents]
-            found += [each for each in (path, *above) if each.name == ROOT]
-        roots = config.stash[ROOTS] = tuple(dict.fromkeys(found))
+        folder = config.invocation_params.dir
+        typed = [folder / argument.partition("::")[0] for argument in config.args]
+        roots = config.stash[ROOTS] = roots_of(config.rootpath, typed)
     return roots
+
+
+def roots_of(rootpath: Path, typed: Iterable[Path]) -> tuple[Path, ...]:
+    """`<rootdir>/workflows`, and folders of that name which the typed paths name.
+
+    A path below such a folder names it too, but not one that lies above rootdir: that a project
+    was checked out below a folder `workflows` does not make its files workflows.
+    """
+    found = [rootpath / ROOT]
+    for each in typed:
+        path = Path(os.path.normpath(each))
+        above = [folder for folder in path.parents if rootpath in folder.parents]
+        found += [folder for folder in (path, *above) if folder.name == ROOT]
+    return tuple(dict.fromkeys(found))
 
 
 # --- what `-k` and `-m` never deselect -----------------------------------------------------------
