@@ -170,7 +170,7 @@ FLOORS = [
     ],
     ["plugin: items"],
     ["plugin"],
-    ["cli: main arguments display outcome rehearsal recording run"],
+    ["cli: main arguments display outcome rehearsal recording run tables writing history"],
 ]
 
 

@@ -25,6 +25,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 # Where each subcommand stands: `module:function`, below this package.
 COMMANDS: dict[str, str] = {
     "run": "run:run",
+    "history": "history:history",
 }
 
 
