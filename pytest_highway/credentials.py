@@ -28,6 +28,7 @@ __all__ = [
     "REDACTED",
     "hidden",
     "hide_named",
+    "holds_placeholder",
     "is_key_like",
     "looks_like_credential",
     "may_hold_names",
@@ -36,6 +37,12 @@ __all__ = [
 REDACTED = "<redacted>"
 # `<redacted>` and `<secret:variables.token>`.
 PLACEHOLDER = re.compile(r"<(?:redacted|secret:[^<>\s]+)>")
+
+
+def holds_placeholder(text: str) -> bool:
+    """Whether something in a text was hidden before it was kept."""
+    return PLACEHOLDER.search(text) is not None
+
 
 # --- names ---------------------------------------------------------------------------------------
 

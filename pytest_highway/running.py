@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from pytest_highway.clock import SystemClock
+from pytest_highway.credentials import holds_placeholder
 from pytest_highway.engine.resuming import Recorded, Resumption, recorded_tasks
 from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.events import Event, RunEnded, TaskEnded
 from pytest_highway.planning.plan import Plan
 from pytest_highway.runners.real_runner import RealRunner
+from pytest_highway.secrets import SecretValues
+from pytest_highway.serialization import to_json
 from pytest_highway.views import RunResult
 
 __all__ = ["Settings", "digest_of", "kept_tasks", "run_plan"]
@@ -29,7 +32,7 @@ class Settings:
 
     `variables` replace declared defaults, `max_concurrency` the file's own; `executor` takes the
     place of threads and processes. `observe` is shown the log as it grows. `before` are the logs of
-    the run that is taken up, the oldest first.
+    the run that is taken up, the oldest first; `secrets` is told what those of each file are worth.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -37,6 +40,7 @@ class Settings:
     executor: Executor | None = None
     observe: Callable[[Sequence[Event]], None] | None = None
     before: Sequence[Sequence[Event]] = ()
+    secrets: SecretValues | None = None
 
 
 def run_plan(plan: Plan, settings: Settings) -> RunResult:
@@ -63,6 +67,7 @@ def run_plan(plan: Plan, settings: Settings) -> RunResult:
                 world=FileLocks(),
                 observe=settings.observe,
                 resumption=resumption,
+                secrets=settings.secrets,
             ),
         )
     return RunResult(log)
@@ -72,13 +77,16 @@ def kept_tasks(plan: Plan, before: Sequence[Sequence[Event]]) -> dict[str, Recor
     """What earlier runs have done that is not to be done again.
 
     Of a run that was killed, every task that ended. Of one that came to its end, only what
-    succeeded: whoever takes it up wants the rest tried again, and cleaned up after.
+    succeeded: whoever takes it up wants the rest tried again, and cleaned up after. A value that
+    was not kept as it was, since a secret is in it, is got again.
     """
     found: dict[str, Recorded] = {}
     for log in before:
         is_complete = bool(log) and type(log[-1]) is RunEnded
 
         def is_kept(end: TaskEnded, is_complete: bool = is_complete) -> bool:
+            if holds_placeholder(to_json(end.value)):
+                return False
             if not is_complete:
                 return end.status != "cancelled"
             node = plan.find(end.path)

@@ -182,7 +182,7 @@ FLOORS = [
     ["plugin"],
     [
         """cli: main arguments display outcome rehearsal recording run files findings validate
-        tools drawing course diagrams graph schema new""",
+        tools drawing course diagrams graph schema new tables writing history""",
     ],
 ]
 

@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "tools": "tools:tools",
     "schema": "schema:schema",
     "new": "new:new",
+    "history": "history:history",
 }
 
 

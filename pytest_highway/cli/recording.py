@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from pytest_highway.credentials import holds_placeholder
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import Event
+from pytest_highway.serialization import to_json
 from pytest_highway.storage.lineage import earlier_logs, resumable
 from pytest_highway.storage.recorder import Recorder
 from pytest_highway.storage.records import RunRecord
@@ -29,6 +31,7 @@ class Memory:
 
     storage: Storage | None
     tell: Callable[[str], None]
+    redact: Callable[[str], str] = str
 
     def take_up(
         self, new: RunRecord, values: Mapping[str, object], name: str, *, accept_changes: bool
@@ -47,20 +50,27 @@ class Memory:
         if not old.is_over:
             # Somebody else may be taking it up at this moment: one of us is told so here.
             self.storage.move(old, "cancelled", f"its process is gone; taken up by {new.id}")
-        known = {name: each for name, each in old.variables.items() if name in new.variables}
+        known = {
+            name: each
+            for name, each in old.variables.items()
+            # A secret was not kept: it has to be given again.
+            if name in new.variables and not holds_placeholder(to_json(each))
+        }
         variables = {**new.variables, **known}
         return Beginning(replace(new, resumes=old.id, variables=variables), before)
 
     def recorder(self, record: RunRecord) -> Recorder | None:
         """What keeps the run while it goes on; nothing where nothing is remembered."""
-        return None if self.storage is None else Recorder(self.storage, record, self.tell)
+        return (
+            None if self.storage is None else Recorder(self.storage, record, self.tell, self.redact)
+        )
 
 
 def _check_same(old: RunRecord, new: RunRecord, values: Mapping[str, object]) -> None:
     changed = [
         f"variable {name!r} was {old.variables.get(name)!r} and would be {value!r}"
         for name, value in values.items()
-        if old.variables.get(name) != value
+        if old.variables.get(name) != value and not holds_placeholder(to_json(old.variables[name]))
     ]
     if old.digest != new.digest:
         changed.insert(0, f"{new.file} was changed since, or a file that it runs")

@@ -6,10 +6,12 @@ are not called again. See `engine.resuming` for what is done again, `storage` fo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -31,8 +33,10 @@ from pytest_highway.engine.run import Interrupted
 from pytest_highway.events import Event
 from pytest_highway.loading import Loaded
 from pytest_highway.planning.plan import Plan
+from pytest_highway.redaction import ShownResult, redacted_lines
 from pytest_highway.runners.custom import custom_executor
 from pytest_highway.running import Settings, digest_of, run_plan
+from pytest_highway.secrets import SecretValues
 from pytest_highway.storage.lineage import NothingToResume
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 from pytest_highway.storage.records import RunRecord, new_run_id, timestamp
@@ -105,7 +109,12 @@ def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -
 def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options: Options) -> int:
     with ExitStack() as world:
         storage = None if options.no_history else world.enter_context(_storage(options))
-        memory = Memory(storage, lambda text: click.echo(f"warning: {text}", err=True))
+        secrets = SecretValues()
+        memory = Memory(
+            storage,
+            lambda text: click.echo(f"warning: {text}", err=True),
+            lambda text: redacted_lines(text, secrets.redactor),
+        )
         beginning = Beginning(new)
         if options.resume is not None:
             try:
@@ -116,14 +125,18 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
                 click.echo(str(done), err=True)
                 return 0
         record = beginning.record
-        record = replace(record, variables={**record.variables, **values})
+        variables = {**record.variables, **values}
+        env = {**plan.workflow.env, **os.environ}
+        secrets.note(plan.workflow.secrets, {"variables": variables, "env": env})
+        shown = cast("dict[str, object]", secrets.redactor.value(variables))
+        record = replace(record, variables=shown)
         executor = None
         if options.executor is not None:
             executor = world.enter_context(custom_executor(options.executor, "--executor"))
         recorder = memory.recorder(record)
         observers = [] if recorder is None else [recorder.observe]
         if not options.as_json:
-            display = PlainDisplay()
+            display = PlainDisplay(lambda line: secrets.redactor.rendered(line))
             world.callback(display.close)
             observers.append(display.observe)
 
@@ -131,7 +144,9 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
             for each in observers:
                 each(log)
 
-        settings = Settings(record.variables, options.parallel, executor, observe, beginning.before)
+        settings = Settings(
+            variables, options.parallel, executor, observe, beginning.before, secrets
+        )
         try:
             result = run_plan(plan, settings)
         except Interrupted as interrupted:
@@ -140,7 +155,8 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
             raise
         is_kept = recorder is None or recorder.finish(result.log)
         if options.as_json:
-            click.echo(outcome_json(result, "" if storage is None else record.id))
+            hidden = ShownResult(result.log, secrets.redactor)
+            click.echo(outcome_json(hidden, "" if storage is None else record.id))
         return 0 if result.status == "success" and is_kept else FAILED
 
 
