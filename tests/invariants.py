@@ -89,7 +89,7 @@ class Account:
 def check(plan: Plan, log: Sequence[Event], *, resumed: bool = False) -> None:
     """Hold the log of a whole run of a plan against all of it.
 
-    Of one that was `resumed` the calls that it repeats from the log before took no slot.
+    Of one that was `resumed` the calls that it repeats from the log before took no slot and no time.
     """
     account = read_off(plan, log)
     check_frame(log)
@@ -100,6 +100,8 @@ def check(plan: Plan, log: Sequence[Event], *, resumed: bool = False) -> None:
         check_choice(account, path)
     for path, events in account.attempts.items():
         check_attempts(account, path, events)
+        if not resumed:
+            check_gaps(account, path, events)
     for path in account.items:
         check_items(account, path)
     for entered in account.scopes:
@@ -200,7 +202,7 @@ def check_choice(account: Account, path: str) -> None:
 
 
 def check_attempts(account: Account, path: str, events: Sequence[Event]) -> None:
-    """Their numbers, their bound, and the gaps between them."""
+    """Their numbers, and how many there may be."""
     _, node = account.nodes[path]
     retry = node.retry
     most = 1 if retry is None else 1 + retry.max_retries
@@ -209,6 +211,11 @@ def check_attempts(account: Account, path: str, events: Sequence[Event]) -> None
     assert [each.attempt for each in calls] == sorted({each.attempt for each in calls})
     assert all(1 <= each.attempt <= most for each in calls)
     assert account.ends[path].attempts <= most
+
+
+def check_gaps(account: Account, path: str, events: Sequence[Event]) -> None:
+    """The delay before each further attempt is that of the back-off, and passes."""
+    retry = account.nodes[path][1].retry
     failed_at, due_at = 0.0, 0.0
     for each in events:
         if isinstance(each, AttemptEnded):
