@@ -34,7 +34,7 @@ from pytest_highway.events import (
 from pytest_highway.transcript import LEVELS
 
 QUICK = settings(
-    max_examples=150,
+    max_examples=200,
     derandomize=True,
     deadline=None,
     database=None,
