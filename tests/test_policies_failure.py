@@ -70,6 +70,13 @@ FAULTS = {
         f"{A}, consumes: [bilt]}}\n  b: {{function: app.echo, provides: [built]}}",
         ["3:38: no task provides 'bilt'; did you mean 'built'?"],
     ),
+    "consuming what a fallback provides": (
+        (
+            f"{A}, fallback_step: b}}\n  b: {{function: app.echo, provides: [x]}}\n"
+            "  c: {function: app.echo, consumes: [x]}"
+        ),
+        ["5:38: 'b', which provides 'x', is a fallback; nothing else may depend on it"],
+    ),
     "two providers": (
         f"{A}, provides: [x]}}\n  b: {{function: app.echo, provides: [x]}}",
         ["4:38: 'x' is provided by 'a' as well"],

@@ -100,7 +100,6 @@ class Endings:
         """A task has ended, with edges of this kind (see `rules`)."""
         self._services.log.append(end)
         run.ends[node.index] = end
-        run.left -= 1
         if end.status not in SOUND:
             run.is_sound = False
         failed = end.status in BAD
@@ -115,6 +114,8 @@ class Endings:
             self._drop_fallback(run, node, end)
             self._settle(run, node, kind, killers)
             self._stand_in(run, node, end)
+        # Only now: a fallback that was not needed has ended within this, and is not the last one.
+        run.left -= 1
         if not run.left and run.parent is not None:
             self._scope_ended(run, run.parent)
         if failed and node.policy == "abort":

@@ -42,6 +42,11 @@ def claim_bodies(workflow: Workflow, fault: ReportFault) -> Claims:
         if not isinstance(model, PlainTask):
             claimer.claim(name, model, ("tasks", name), (), loop=None)
     claims = claimer.claims
+    for name, loc in claimer.members:
+        if name in claims:
+            body = claims.owner.get(name)
+            where = "a loop's body" if body is None else f"the body of {body!r}"
+            fault(loc, f"{name!r} belongs to {where} already")
     for name, model in workflow.tasks.items():
         if model.is_internal_loop_task and name not in claims:
             message = f"{name!r} is marked is_internal_loop_task, but no body lists it"
@@ -54,6 +59,8 @@ class _Claimer:
         self.workflow = workflow
         self.fault = fault
         self.claims = Claims()
+        # What parallels list that stand in no loop: tasks of the top level.
+        self.members: list[tuple[str, Loc]] = []
 
     def claim(
         self, name: str, model: AnyOperator, loc: Loc, around: tuple[str, ...], loop: str | None
@@ -75,6 +82,8 @@ class _Claimer:
             self.claims.is_circular = True
             self.fault(loc, f"{name!r} stands inside itself: {' -> '.join([*around, name])}")
             return
+        if loop is None:
+            self.members.append((name, loc))
         if loop is None or name not in self.workflow.tasks:
             return
         other = self.claims.owner.setdefault(name, loop)

@@ -55,6 +55,9 @@ __all__ = ["LoadFile", "compile_plan"]
 
 # Tasks of a file above which the garbage collector would look at them again and again in vain.
 MANY = 1_000
+# What `loop` holds by itself, beside the items under the names that `as` gives them.
+LOOP_FIELDS = ("index", "first", "last", "length")
+
 # Gives the plan of a file by its name beside this one, held to a bound on attempts in seconds.
 LoadFile = Callable[[str, float | None], Plan]
 
@@ -291,6 +294,8 @@ class _Compiler:
             node.key = self.fields.expression(model.key, (*node.loc, "key"))
         else:
             node.condition = self.fields.expression(model.condition, (*node.loc, "condition"))
+        if isinstance(model, Foreach) and model.alias is not None:
+            self._check_alias(model.alias, (*node.loc, "as"))
         inner = Draft(Scope(owner=node, outer=draft.scope), loops=(node.name, *draft.loops))
         body = Names(None)
         self._list(inner, body, model.loop_body, (*node.loc, "loop_body"), "", by_id=body)
@@ -300,6 +305,12 @@ class _Compiler:
         node.body = inner.scope
         if isinstance(model, Foreach) and model.collect is not None:
             self._check_collected(node, model.collect)
+
+    def _check_alias(self, alias: str, loc: Loc) -> None:
+        if alias in LOOP_FIELDS:
+            self.fault(loc, f"{alias!r} is a field of every loop; give the item another name")
+        elif not IDENTIFIER.fullmatch(alias):
+            self.fault(loc, f"{alias!r} is no name; names match [A-Za-z_][A-Za-z0-9_-]*")
 
     def _check_collected(self, node: Node, key: str) -> None:
         assert node.body is not None

@@ -285,6 +285,9 @@ class _Linker:
             if provider is None:
                 near = did_you_mean(name, self.providers)
                 self.fault(loc, f"no task provides {name!r}{near}")
+            elif provider.fallback_for is not None:
+                what = f"{provider.id!r}, which provides {name!r},"
+                self.fault(loc, f"{what} is a fallback; nothing else may depend on it")
             elif provider is node:
                 self.fault(loc, f"{node.id!r} consumes what it provides itself")
             else:
