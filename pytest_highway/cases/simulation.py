@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from heapq import heappop
 from typing import TYPE_CHECKING
 
 from pytest_highway.cases.checks import check_case, runs_on_real_clock
@@ -24,7 +25,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.runners.executors import InlineRunner, Runner
 from pytest_highway.serialization import NotPlain, to_plain
-from pytest_highway.tools import Registry
+from pytest_highway.tools import Registry, Tool
 from pytest_highway.views import RunResult
 
 if TYPE_CHECKING:
@@ -38,17 +39,24 @@ LARGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """A case's run, and what its stub book found wrong."""
+    """A case's run, what its stub book found wrong, and the tools that ran for real."""
 
     result: RunResult
     faults: tuple[StubFault, ...]
+    ran: tuple[Tool, ...] = ()
 
 
 def run_case(
-    case: Case, plan: Plan, registry: Registry, *, executor: Executor | None = None
+    case: Case,
+    plan: Plan,
+    registry: Registry,
+    *,
+    executor: Executor | None = None,
+    last_first: bool = False,
 ) -> CaseRun:
     """Run the workflow in the world that the case describes.
 
+    `last_first` is another schedule: of tasks that are ready at once the last one begins.
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
     not where a case answers HTTP, since its answers reach no other process. `SourceError` when a
     case whose fixtures have come in turns out to have faults.
@@ -64,6 +72,8 @@ def run_case(
         locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
         world=FileLocks() if is_real else None,
+        # The last entry of a heap may be taken out as it is.
+        pick=list.pop if last_first else heappop,
     )
     with ExitStack() as world:
         inner = _runner(case, executor, world) if is_real else InlineRunner()
@@ -77,7 +87,8 @@ def run_case(
         book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
     )
     result = RunResult(log)
-    return CaseRun(result, (*book.faults, *unused, *_world_faults(case, result)))
+    faults = (*book.faults, *unused, *_world_faults(case, result))
+    return CaseRun(result, faults, tuple(book.ran.values()))
 
 
 def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:

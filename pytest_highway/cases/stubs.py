@@ -116,6 +116,7 @@ class StubBook:
         self.inner = inner
         self.roots = roots
         self.faults: list[StubFault] = []
+        self.ran: dict[str, Tool] = {}  # for real, by name
 
     def start(self, call: Call) -> Answer | None:
         """Answer one call; None when a real one answers later."""
@@ -165,6 +166,7 @@ class StubBook:
         return bool(self.http) and tool.name.startswith(FETCH_TOOLS)
 
     def _real(self, call: Call) -> Answer | None:
+        self.ran[call.tool.name] = call.tool
         answer = self.inner.start(call)
         if answer is None or not call.latency:
             return answer

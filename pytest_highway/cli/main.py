@@ -23,7 +23,11 @@ __all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "main"]
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Where each subcommand stands: `module:function`, below this package.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "pending": "pending:pending",
+    "accept": "accept:accept_pending",
+    "review": "review:review",
+}
 
 
 class Commands(click.Group):

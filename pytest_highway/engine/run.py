@@ -15,7 +15,6 @@ Clock, runner and stubs are handed in; the only product is the list of events.
 from __future__ import annotations
 
 from functools import partial
-from heapq import heappop
 from typing import cast
 
 from pytest_highway.clock import Clock, shown_duration
@@ -172,7 +171,7 @@ class Engine:
         self._show()
         agenda = self._agenda
         while agenda.ready:
-            key, run = heappop(agenda.ready)
+            key, run = self._settings.pick(agenda.ready)
             self._begin(run, run.scope.nodes[key[-1]])
         if agenda.answers:
             self._resume(*agenda.answers.popleft())

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop
+from typing import TypeAlias
 
+from pytest_highway.engine.frame import ScopeRun
 from pytest_highway.engine.resuming import Resumption
 from pytest_highway.engine.sections import World
 from pytest_highway.events import Event
 
-__all__ = ["OutsideEvent", "RunSettings"]
+__all__ = ["OutsideEvent", "Pick", "RunSettings"]
+
+Ready: TypeAlias = tuple[tuple[int, ...], ScopeRun]
+# Takes one of the tasks that are ready out of their heap, which has to remain one.
+Pick: TypeAlias = Callable[[list[Ready]], Ready]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,8 @@ class RunSettings:
     the run is stopped from outside; `events` come in from outside; `locks` are held by the world at
     first, for so many seconds; `world` holds locks that other processes respect.
     `observe` is shown the log whenever something may be new in it, and last when it is complete;
-    `resumption` is what an earlier run has done already.
+    `resumption` is what an earlier run has done already; `pick` is the schedule: which of the tasks
+    that are ready begins, by default the earliest declared one.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -40,3 +48,4 @@ class RunSettings:
     world: World | None = None
     observe: Callable[[Sequence[Event]], None] | None = None
     resumption: Resumption | None = None
+    pick: Pick = heappop

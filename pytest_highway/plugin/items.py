@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,11 +28,16 @@ from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
 from pytest_highway.plugin.golden import clashes, golden_path, read_golden
+from pytest_highway.plugin.ledger import WANTED, note_file
 from pytest_highway.plugin.marks import MarkReader
+from pytest_highway.plugin.options import is_strict, mode_of
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
+
+if TYPE_CHECKING:
+    from pytest_highway.plugin.noting import Mode
 
 __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 
@@ -71,6 +77,7 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
         for name in dict.fromkeys([CHECK, *named]):
             yield CheckItem.create(file, name, error)
         return
+    note_file(file, {item.nodeid: item.golden for item in cases})
     if not cases or CHECK in named:
         yield CheckItem.create(file, CHECK)
     yield from cases
@@ -83,8 +90,8 @@ def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
     items = [
         CaseItem.create(file, loaded, case, registry, reader.marks(case)) for case in loaded.cases
     ]
-    strict = bool(file.config.getini("highway_strict"))
-    found = [*reader.found, *clashes(loaded.cases), *_warn(loaded.warnings, strict=strict)]
+    warned = _warn(loaded.warnings, strict=is_strict(file.config))
+    found = [*reader.found, *clashes(loaded.cases), *warned]
     if found:
         raise SourceError(found)
     return items
@@ -206,6 +213,14 @@ class CaseItem(WorkflowItem):
         item.line = case.origin.document.position(case.origin.case, key=True).line
         return item
 
+    @property
+    def golden(self) -> str:
+        """The path of the case's golden file, or nothing."""
+        transcript = self.case.model.expect.transcript
+        if transcript is None or transcript.lines != "golden":
+            return ""
+        return str(golden_path(self.path, self.case.name))
+
     def setup(self) -> None:
         """Set the fixtures up; one that does not exist is told at its place in the case."""
         try:
@@ -229,16 +244,24 @@ class CaseItem(WorkflowItem):
         case = self.case.with_fixtures(values_of(fixtures))
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
-        run = run_case(case, self.loaded.plan, self.registry, executor=executor_of(self.config))
+        run = run_case(
+            case,
+            self.loaded.plan,
+            self.registry,
+            executor=executor_of(self.config),
+            last_first=bool(self.config.getoption("--highway-second-run")),
+        )
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
+        failures = self._check(case, run)
+        if run.faults or failures:
+            self._fail(case, run, failures)
 
+    def _check(self, case: Case, run: CaseRun) -> list[Failure]:
         def golden() -> str | None:
             return read_golden(self.path, case.name)
 
-        failures = check_expectations(Checked(case, run.result, self.registry, golden))
-        if run.faults or failures:
-            self._fail(case, run, failures)
+        return check_expectations(Checked(case, run.result, self.registry, golden))
 
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
@@ -254,34 +277,40 @@ class CaseItem(WorkflowItem):
         ]
 
     def _fail(self, case: Case, run: CaseRun, failures: list[Failure]) -> None:
-        option = self.config.getoption
-        advice = ""
-        if option("--highway-update") or option("--highway-update-new"):
-            advice = self._update(case, run, failures)
-            if not advice:
-                return
-        how = Shown(self.config.get_verbosity(), advice or self._advice(run, failures))
+        mode = mode_of(self.config)
+        why_not = self._note(case, run, failures, mode)
+        if mode and not why_not:
+            return
+        if why_not:
+            advice = f"not updated: {why_not}" if mode else ""
+        else:
+            advice = self._advice(failures)
+        how = Shown(self.config.get_verbosity(), advice)
         raise CaseFailed(render_failures(case, run, failures, how))
 
-    def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
-        """Note what to write; an empty text, or why nothing will be written."""
+    def _note(self, case: Case, run: CaseRun, failures: list[Failure], mode: Mode) -> str:
+        """Let the report carry what would be written; an empty text, or why nothing will be."""
         if run.faults:
-            return "not updated: the stubs do not fit the run; mend them first"
+            return "the stubs do not fit the run; mend them first"
         if self.get_closest_marker("xfail") is not None:
-            return "not updated: the case is marked xfail, so it is meant to fail"
-        # Imported here: only a run that updates pays for it.
-        from pytest_highway.plugin.rewriting import edits_of
-        from pytest_highway.plugin.updating import note_edits
+            return "the case is marked xfail, so it is meant to fail"
+        # Imported here: only a run with a failing case pays for it.
+        from pytest_highway.plugin.noting import Subject, wanted_of
 
-        new_only = not self.config.getoption("--highway-update")
-        shown = shown_path(self.config, self.path)
-        return note_edits(
-            self, lambda: edits_of(self.path, shown, case, failures, new_only=new_only)
-        )
+        def repeat() -> tuple[CaseRun, list[Failure]]:
+            again = run_case(case, self.loaded.plan, self.registry, last_first=True)
+            return again, self._check(case, again)
 
-    def _advice(self, run: CaseRun, failures: list[Failure]) -> str:
+        subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
+        try:
+            self.stash[WANTED] = wanted_of(subject, run, failures, repeat)
+        except HighwayError as error:
+            return str(error)
+        return ""
+
+    def _advice(self, failures: list[Failure]) -> str:
         """The command that would write what came, where that may be what is wanted."""
-        if run.faults or not any(each.loc[1:2] == ("transcript",) for each in failures):
+        if not any(each.loc[1:2] == ("transcript",) for each in failures):
             return ""
         path = os.path.relpath(self.path, self.config.invocation_params.dir)
         nodeid = shlex.quote(f"{path}::{self.name}")
