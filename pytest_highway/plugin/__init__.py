@@ -94,6 +94,10 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--highway-{writes[0]} does not write while CI is set; "
             "run it on your machine, or add --highway-allow-ci"
         )
+    if config.getoption("--highway-second-run"):
+        from pytest_highway.plugin.rerun import Rerun
+
+        config.pluginmanager.register(Rerun(config), "highway-rerun")
     patch = config.getoption("--highway-patch")
     if patch and writes:
         raise pytest.UsageError(

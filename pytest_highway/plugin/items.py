@@ -281,9 +281,8 @@ class CaseItem(WorkflowItem):
         why_not = self._note(case, run, failures, mode)
         if mode and not why_not:
             return
-        if why_not:
-            advice = f"not updated: {why_not}" if mode else ""
-        else:
+        advice = f"not updated: {why_not}" if mode else ""
+        if not why_not:
             advice = self._advice(failures)
         how = Shown(self.config.get_verbosity(), advice)
         raise CaseFailed(render_failures(case, run, failures, how))
@@ -304,7 +303,7 @@ class CaseItem(WorkflowItem):
         subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
         try:
             self.stash[WANTED] = wanted_of(subject, run, failures, repeat)
-        except HighwayError as error:
+        except (HighwayError, OSError) as error:
             return str(error)
         return ""
 

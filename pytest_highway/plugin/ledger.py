@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from pytest_highway.plugin.options import PENDING, asked_for
+from pytest_highway.plugin.options import PENDING
 from pytest_highway.plugin.unused import unused_goldens
 
 if TYPE_CHECKING:
@@ -126,17 +126,6 @@ class Ledger:
     def pytest_keyboard_interrupt(self) -> None:
         """Remember that the session did not come to its end, whatever its exit status says."""
         self.was_interrupted = True
-
-    # --- in a second run -------------------------------------------------------------------------
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
-        """Of a second run, keep the cases that it is about."""
-        ids = asked_for(config)
-        if ids is not None:
-            items[:] = [item for item in items if item.nodeid in ids]
 
     # --- at the end ------------------------------------------------------------------------------
 

@@ -36,10 +36,8 @@ def is_strict(config: pytest.Config) -> bool:
     return bool(config.getoption("--highway-strict") or config.getini("highway_strict"))
 
 
-def asked_for(config: pytest.Config) -> list[str] | None:
-    """The node ids that a second run is about, None in any other."""
-    folder = config.getoption("--highway-second-run")
-    if not folder:
-        return None
-    request = json.loads((Path(folder) / REQUEST).read_text(encoding="utf-8"))
+def asked_for(config: pytest.Config) -> list[str]:
+    """The node ids that a second run is about."""
+    folder = Path(config.getoption("--highway-second-run"))
+    request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     return cast("list[str]", request["ids"])

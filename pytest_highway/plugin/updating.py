@@ -107,7 +107,7 @@ class _Conclusions:
             else:
                 self._tell("in the patch", change)
         if not parts:
-            self.done.append(("no patch", "there is nothing to change"))
+            self.done.append(("no patch", f"{file} would be empty"))
             return
         try:
             _write_patch(file, b"".join(parts))
