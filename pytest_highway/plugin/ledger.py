@@ -10,6 +10,7 @@ none. It imports nothing heavy: a controller may well see no workflow at all.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -29,7 +30,8 @@ WANTED = pytest.StashKey["Wanted"]()
 # By file, the node id of each of its items with its golden file, or nothing.
 READ = pytest.StashKey[dict[str, dict[str, str]]]()
 NAME = "highway-ledger"
-# The names under which reports and workers carry what is noted; both travel as plain data.
+# The names under which reports and workers carry what is noted, as JSON: on its way from a worker a
+# number below -2**31 would end the session, and so would half of a surrogate pair.
 ATTRIBUTE = "highway_wanted"
 OUTPUT = "highway_read"
 ENDINGS = (".yaml", ".yml", ".json")
@@ -44,7 +46,7 @@ FILTERS = (
 class Node(Protocol):
     """A worker, as pytest-xdist hands it in."""
 
-    workeroutput: Mapping[str, dict[str, dict[str, str]]]
+    workeroutput: Mapping[str, str]
 
 
 def ledger_of(config: pytest.Config, roots: tuple[Path, ...]) -> Ledger:
@@ -96,7 +98,7 @@ class Ledger:
         """Let the report of a call carry what its case wants written."""
         report = yield
         if report.when == "call" and WANTED in item.stash:
-            setattr(report, ATTRIBUTE, item.stash[WANTED])
+            setattr(report, ATTRIBUTE, json.dumps(item.stash[WANTED]))
             del item.stash[WANTED]  # A further run of the item may want nothing.
         return report
 
@@ -111,7 +113,7 @@ class Ledger:
         elif report.when == "call":
             self.wanted.pop(report.nodeid, None)
             if wanted := getattr(report, ATTRIBUTE, None):
-                self.wanted[report.nodeid] = wanted
+                self.wanted[report.nodeid] = json.loads(wanted)
             elif report.failed:
                 self.failed[report.nodeid] = str(report.longrepr).partition("\n")[0]
             if report.passed or was_expected:
@@ -120,8 +122,8 @@ class Ledger:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Node) -> None:
         """Take what a worker has read; one that crashed sends nothing, and fails the session."""
-        output: Mapping[str, dict[str, dict[str, str]]] = getattr(node, "workeroutput", {})
-        self.read |= output.get(OUTPUT, {})
+        output: Mapping[str, str] = getattr(node, "workeroutput", {})
+        self.read |= json.loads(output.get(OUTPUT, "{}"))
 
     def pytest_keyboard_interrupt(self) -> None:
         """Remember that the session did not come to its end, whatever its exit status says."""
@@ -136,7 +138,7 @@ class Ledger:
         self.read |= here
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
-            output[OUTPUT] = self.read
+            output[OUTPUT] = json.dumps(self.read)
             return
         self.is_complete = not self.was_interrupted and exitstatus in (
             pytest.ExitCode.OK,

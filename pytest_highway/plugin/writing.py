@@ -150,7 +150,7 @@ def runs_differ(first: Sequence[GoldenEdit], second: Sequence[GoldenEdit]) -> st
     """Both of what two runs of one case wanted, where that is not the same; else nothing."""
     if first == second:
         return ""
-    one, other = _as_lines(first), _as_lines(second)
+    one, other = (_as_lines(sorted(each, key=place_of)) for each in (first, second))
     lines = list(difflib.unified_diff(one, other, "first run", "second run", lineterm="", n=1))
     rest = len(lines) - SHOWN_LINES
     more = [f"... {rest} more lines"] if rest > 0 else []
@@ -160,8 +160,9 @@ def runs_differ(first: Sequence[GoldenEdit], second: Sequence[GoldenEdit]) -> st
 def _as_lines(edits: Sequence[GoldenEdit]) -> list[str]:
     lines = []
     for edit in edits:
-        lines.append(f"{edit['shown']}:")
-        value = edit["value"]
-        is_text = isinstance(value, str) and "\n" in value
-        lines += str(value).splitlines() if is_text else [to_json(value)]
+        value, place = edit["value"], f"{edit['shown']}:"
+        if isinstance(value, str) and "\n" in value:
+            lines += [place, *value.split("\n")]
+        else:
+            lines.append(f"{place} {to_json(value)}")
     return lines or ["nothing to change"]
