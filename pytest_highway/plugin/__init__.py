@@ -98,16 +98,20 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_highway.plugin.rerun import Rerun
 
         config.pluginmanager.register(Rerun(config), "highway-rerun")
-    patch = config.getoption("--highway-patch")
-    if patch and writes:
+    elif patch := config.getoption("--highway-patch"):
+        check_patch(config.invocation_params.dir, patch, writes)
+
+
+def check_patch(here: Path, patch: str, writes: list[str]) -> None:
+    """Refuse a patch that would be written over something, or beside an option that writes."""
+    if writes:
         raise pytest.UsageError(
             f"--highway-patch writes nothing but its file; leave out --highway-{writes[0]}"
         )
-    if patch:
-        file = config.invocation_params.dir / patch
-        if file.is_dir() or (file.is_file() and file.stat().st_size):
-            what = "is a folder" if file.is_dir() else "exists and is not overwritten"
-            raise pytest.UsageError(f"--highway-patch: {patch!r} {what}; name another file")
+    file = here / patch
+    if file.is_dir() or (file.is_file() and file.stat().st_size):
+        what = "is a folder" if file.is_dir() else "exists and is not overwritten"
+        raise pytest.UsageError(f"--highway-patch: {patch!r} {what}; name another file")
 
 
 @pytest.hookimpl(optionalhook=True)

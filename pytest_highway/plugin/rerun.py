@@ -22,13 +22,19 @@ class Rerun:
     def __init__(self, config: pytest.Config) -> None:
         self.ids = frozenset(asked_for(config))
         root = config.rootpath
-        self.files = {os.path.normpath(root / each.partition("::")[0]) for each in self.ids}
+        self.files = {_plain(root / each.partition("::")[0]) for each in self.ids}
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out every other file; a folder may lead to one."""
-        return None if str(collection_path) in self.files or collection_path.is_dir() else True
+        is_wanted = _plain(collection_path) in self.files or collection_path.is_dir()
+        return None if is_wanted else True
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out every other case."""
         items[:] = [item for item in items if item.nodeid in self.ids]
+
+
+def _plain(path: Path) -> str:
+    """A path as a node id has it, which turns every backslash."""
+    return os.path.normpath(path).replace("\\", "/")
