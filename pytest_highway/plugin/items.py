@@ -15,7 +15,7 @@ import shlex
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
 if TYPE_CHECKING:
-    from pytest_highway.plugin.noting import Mode
+    from pytest_highway.plugin.noting import Check, Mode
 
 __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 
@@ -296,9 +296,9 @@ class CaseItem(WorkflowItem):
         # Imported here: only a run with a failing case pays for it.
         from pytest_highway.plugin.noting import Subject, wanted_of
 
-        def repeat() -> tuple[CaseRun, list[Failure]]:
+        def repeat() -> tuple[CaseRun, Check]:
             again = run_case(case, self.loaded.plan, self.registry, last_first=True)
-            return again, self._check(case, again)
+            return again, partial(self._check, case)
 
         subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
         try:

@@ -55,13 +55,14 @@ class Subject(NamedTuple):
     mode: Mode
 
 
-Repeat = Callable[[], tuple[CaseRun, list[Failure]]]
+Check = Callable[[CaseRun], list[Failure]]
+Repeat = Callable[[], tuple[CaseRun, Check]]
 
 
 def wanted_of(
     subject: Subject, run: CaseRun, failures: Sequence[Failure], repeat: Repeat
 ) -> Wanted:
-    """What a failing case wants; `repeat` runs it in another order.
+    """What a failing case wants; `repeat` runs it in another order, and gives what checks that.
 
     Raises `EditRefused` when no edit would mend it, and `SourceError` when a file that is to be
     written has been broken since it was read.
@@ -75,7 +76,7 @@ def wanted_of(
     effects = [tool for tool in run.ran if _has_effects(tool, case)]
     again = None
     if not mode and not effects:
-        again = _wanted_again(subject, repeat)
+        again = _wanted_again(subject, repeat(), run, edits)
     return Wanted(
         edits=edits,
         again=again,
@@ -85,14 +86,19 @@ def wanted_of(
     )
 
 
-def _wanted_again(subject: Subject, repeat: Repeat) -> list[GoldenEdit]:
+def _wanted_again(
+    subject: Subject, again: tuple[CaseRun, Check], first: CaseRun, edits: list[GoldenEdit]
+) -> list[GoldenEdit]:
     """What the case wants in another order; nothing where no edit would mend it."""
-    run, failures = repeat()
+    run, check = again
+    if run.faults:
+        return []
+    if run.result.log == first.result.log:  # nothing was ready at once: the usual case
+        return edits
     try:
-        edits = edits_of(subject.file, subject.shown, subject.case, failures)
+        return edits_of(subject.file, subject.shown, subject.case, check(run))
     except EditRefused:
         return []
-    return [] if run.faults else edits
 
 
 def _has_effects(tool: Tool, case: Case) -> bool:

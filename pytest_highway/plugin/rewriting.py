@@ -84,14 +84,18 @@ def try_edits(file: Path, shown: str, edits: Sequence[GoldenEdit]) -> None:
 
 def _file_edit(file: Path, shown: str, case: Case, failure: Failure) -> GoldenEdit:
     path = golden_path(file, case.name)
-    before = path.read_bytes() if path.exists() else b""
+    try:
+        before = path.read_bytes()
+        known = digest(before)
+    except FileNotFoundError:
+        before, known = b"", ""
     place = Path(shown).parent / path.relative_to(file.parent)
     end = "\r\n" if b"\r\n" in before else "\n"
     return GoldenEdit(
         path=str(path),
         loc=[],
         value=_text(failure.update, end),
-        digest=digest(before) if path.exists() else "",
+        digest=known,
         shown=f"{place.as_posix()}:1",
         case=case.name,
         sharers=1,
