@@ -3,11 +3,13 @@
     G1  start-up      a one-test project, with the plugin installed and without
     G2  many files    1,000 workflow files against 1,000 empty tests, and 1,000 modules
     G3  many cases    1,000 golden cases in 20 files against 1,000 empty tests
-    G4  engine        a run against a bare graphlib loop
+    G4  engine        a run against a bare graphlib loop; loops against a loop in Python
     G5  loading       load, validate, compile against CSafeLoader alone
-    G6  growth        per task from 10 to 100,000 tasks; per case from 1,000 to 10,000 files
-    G7  memory        what a collected case holds; the peak of a 100,000-task run
-    G9  failures      failing cases against passing ones
+    G6  growth        per task from 10 to 100,000 tasks, items and iterations, and to 10,000
+                      branches; per case from 1,000 to 10,000 files
+    G7  memory        what a collected case holds; the peak of a run of 100,000 tasks, items,
+                      iterations, and of 10,000 branches
+    G9  failures      failing cases against passing ones; the diff of 500 lines
     G10 hostile input time and memory until the error
 
 Costs are CPU seconds. Whole runs of pytest count from the start of the process to its end; where
@@ -25,6 +27,7 @@ from typing import cast
 
 from projects import (
     HOSTILE,
+    LOOPS,
     SHAPES,
     large_workflow,
     small_workflow,
@@ -49,6 +52,9 @@ FILES = 20  # that hold the many cases of G3
 LOADED = 50  # files of one round of G5
 # Tasks that one figure of a small graph is taken over, in G4 and in G6.
 RUN, GROWN = 20_000, 5_000
+# The largest workflow of G6 and G7, and of the shapes that stop before it.
+LARGEST = 100_000
+FEWER = {"parallel": 10_000}
 NOTHING_FOREIGN = 0
 NET = ", start-up taken off"
 
@@ -227,6 +233,10 @@ def failures(lab: Laboratory) -> Iterator[Reading]:
     second = [each / (count - half) for each in _differences(costs[4], costs[3])]
     what = f"failing cases {half} to {count} / up to {half}, per case"
     yield Reading("G9", what, ratios(second, first), LINEAR)
+    lines = lab.size(500)
+    times = cast("list[float]", lab.probe("diff", lines, lab.rounds)["seconds"])
+    what = f"{lines} slightly different lines, until the diff"
+    yield Reading("G9", what, tuple(each * 1e3 for each in times), 20, "ms")
 
 
 def _differences(costs: Sequence[float], bases: Sequence[float]) -> list[float]:
@@ -247,6 +257,11 @@ def engine(lab: Laboratory) -> Iterator[Reading]:
         yield Reading("G4", f"{what} run / graphlib loop", tuple(found["run"]), 1, note=note)
         both = tuple(found["both"])
         yield Reading("G4", f"{what} compile and run / graphlib loop", both, 3)
+    for shape in LOOPS:
+        found = cast("Figures", lab.probe("engine", shape, count, lab.size(RUN), lab.rounds))
+        least, ran = min(found["base"]) * 1e6, tuple(found["run"])
+        note = f"loop {least:.3f} us a round"
+        yield Reading("G4", f"{shape} of {count}, run / loop in Python", ran, note=note)
 
 
 def loading(lab: Laboratory) -> Iterator[Reading]:
@@ -259,8 +274,9 @@ def loading(lab: Laboratory) -> Iterator[Reading]:
 
 def growth(lab: Laboratory) -> Iterator[Reading]:
     """G6."""
-    sizes = sorted({lab.size(each) for each in (10, 100, 1_000, 10_000, 100_000)})
-    for shape in SHAPES:
+    for shape in (*SHAPES, *LOOPS):
+        full = (10, 100, 1_000, 10_000, FEWER.get(shape, LARGEST))
+        sizes = sorted({lab.size(each) for each in full})
         found = [lab.probe("growth", shape, lab.size(GROWN), *sizes) for _ in range(lab.rounds)]
         rounds = [cast("dict[str, dict[str, float]]", each["seconds"]) for each in found]
         whole = [{size: sum(each[str(size)].values()) for size in sizes} for each in rounds]
@@ -316,8 +332,8 @@ def memory(lab: Laboratory) -> Iterator[Reading]:
     note = f"{files:.0f} over {modules:.0f} bytes"
     what = f"a case of {count} in as many files / a test in a module"
     yield Reading("G7", what, (files / modules,), None, note=note)
-    size = lab.size(100_000)
-    for shape in SHAPES:
+    for shape in (*SHAPES, *LOOPS):
+        size = lab.size(FEWER.get(shape, LARGEST))
         found = lab.probe("growth", shape, 1, size)
         peak = cast("float", found["peak"])
         yield Reading("G7", f"{shape} of {size}, peak of the process", (peak,), 300, "MB")

@@ -11,11 +11,12 @@ from pathlib import Path
 
 __all__ = [
     "HOSTILE",
+    "LOOPS",
     "SHAPES",
     "failing",
-    "graph_workflow",
     "large_workflow",
     "many_cases",
+    "sized_workflow",
     "small_workflow",
     "write_cases",
     "write_modules",
@@ -262,17 +263,26 @@ SHAPES: dict[str, Callable[[int], Iterator[tuple[int, ...]]]] = {
 }
 
 
-def graph_workflow(shape: str, count: int) -> str:
-    """A workflow of `count` stubbed tasks; each reads a result of one that it waits for."""
+def sized_workflow(shape: str, count: int) -> str:
+    """A workflow that makes `count` stubbed calls: a graph of so many tasks, or a loop."""
+    return LOOPS[shape](count) if shape in LOOPS else _graph_workflow(shape, count)
+
+
+def _graph_workflow(shape: str, count: int) -> str:
+    """Each task reads a result of one that it waits for."""
     graph = list(SHAPES[shape](count))
     read = {upstream[0] for upstream in graph if upstream}
     tasks = "".join(
         _graph_task(number, upstream, is_read=number in read)
         for number, upstream in enumerate(graph)
     )
+    return f"name: {shape}\ntasks:\n{tasks}{_tests()}"
+
+
+def _tests(latency: str = "") -> str:
     return (
-        f"name: {shape}\ntasks:\n{tasks}tests:\n  runs:\n"
-        "    stubs: {tools.fetch.get: {return: {status: 200, data: {title: milk}}}}\n"
+        "tests:\n  runs:\n    stubs: {tools.fetch.get: "
+        f"{{return: {{status: 200, data: {{title: milk}}}}{latency}}}}}\n"
         "    expect: {status: success}\n"
     )
 
@@ -285,6 +295,46 @@ def _graph_task(number: int, upstream: tuple[int, ...], *, is_read: bool) -> str
     names = ", ".join(f"t{each}" for each in upstream)
     path = f"/todos/{{{{results.r{upstream[0]}.data.title}}}}"
     return f"{task}, args: ['{path}'], dependencies: [{names}]}}\n"
+
+
+# --- loops and branches of any size -------------------------------------------------------------
+
+
+def _foreach(count: int) -> str:
+    items = ", ".join(map(str, range(count)))
+    call = "{task_id: get, function: tools.fetch.get, args: ['/todos/{{item}}'], result_key: got}"
+    return (
+        f"name: foreach\nvariables: {{items: [{items}]}}\ntasks:\n  each:\n"
+        f"    operator_type: foreach\n    items: '{{{{variables.items}}}}'\n"
+        f"    loop_body: [{call}]\n{_tests()}"
+    )
+
+
+def _while(count: int) -> str:
+    args = "['/todos/{{loop.index}}']"
+    call = f"{{task_id: get, function: tools.fetch.get, args: {args}, result_key: got}}"
+    return (
+        "name: while\ntasks:\n  again:\n    operator_type: while\n"
+        f"    condition: '{{{{loop.index}}}} <= {count}'\n    max_iterations: {count}\n"
+        f"    loop_body: [{call}]\n{_tests()}"
+    )
+
+
+def _parallel(count: int) -> str:
+    """All branches at once, at a bulkhead of 8; each call takes a second of virtual time."""
+    branches = "".join(
+        f"      b{number}: [{{task_id: get, function: tools.fetch.get, args: [/todos/{number}]}}]\n"
+        for number in range(count)
+    )
+    return (
+        "name: parallel\nmax_concurrency: 100\ntools: {tools.fetch.get: {max_concurrent: 8}}\n"
+        f"tasks:\n  fan:\n    operator_type: parallel\n    branches:\n{branches}"
+        f"{_tests(', after: 1s')}"
+    )
+
+
+# Operators that hold many tasks, each with one task a round or a branch.
+LOOPS: dict[str, Text] = {"foreach": _foreach, "while": _while, "parallel": _parallel}
 
 
 # --- hostile input ------------------------------------------------------------------------------

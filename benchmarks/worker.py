@@ -1,6 +1,7 @@
 """What is measured inside one process: `python worker.py PROBE [ARGUMENT …]` prints JSON.
 
-    engine SHAPE TASKS LEAST ROUNDS  ratios of a run, and of compile and run, to a graphlib loop
+    engine SHAPE TASKS LEAST ROUNDS  ratios of a run, and of compile and run, to a graphlib loop,
+                                     or to a loop in Python for what loops itself
     loading FILES ROUNDS             ratios of loading 60-line files to `CSafeLoader` alone
     growth SHAPE LEAST SIZE …        seconds by stage and size, from a file to its transcript
     items FOLDER                     bytes that are held when collection has ended
@@ -27,7 +28,7 @@ from pathlib import Path
 from time import process_time
 
 import pytest
-from projects import HOSTILE, SHAPES, graph_workflow, large_workflow
+from projects import HOSTILE, LOOPS, SHAPES, large_workflow, sized_workflow
 from readings import interleave, ratios
 
 # Everything of the package, and yaml, is imported by the probe that needs it: `modules` and
@@ -49,7 +50,9 @@ def cost(subject: Callable[[], object], times: int = 1) -> float:
 
 def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
     """How a run compares with the least that could run the same graph in the same order."""
-    from pytest_highway.cases.declarations import read_cases
+    from pytest_highway.cases.checks import check_case
+    from pytest_highway.cases.declarations import Case, read_cases
+    from pytest_highway.cases.declared import Declared
     from pytest_highway.cases.simulation import run_case
     from pytest_highway.planning.checks import check_plan
     from pytest_highway.planning.compiler import compile_plan
@@ -62,11 +65,11 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
     count = int(tasks)
     times = max(1, int(least) // count)
     registry = discover(())
-    document = parse(graph_workflow(shape, count), "graph.yaml", max_bytes=ROOM)
+    document = parse(sized_workflow(shape, count), "graph.yaml", max_bytes=ROOM)
     workflow, _ = validate_model(Workflow, document.data, document)
     assert workflow is not None
     (case,), _ = read_cases(document)
-    upstream = dict(enumerate(SHAPES[shape](count)))
+    yardstick = _yardstick(shape, count)
 
     def compiled() -> Plan:
         plan, _ = compile_plan(document, workflow, registry)
@@ -74,16 +77,22 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
         return plan
 
     plan = compiled()
+    declared = Declared.by(document)
+    assert declared is not None
+    declared.plan = plan
+    # As after collection: its stubs have been compiled with the file.
+    checked, _ = check_case(case, declared, registry)
 
-    def run(plan: Plan) -> None:
+    def run(plan: Plan, case: Case) -> None:
         result = run_case(case, plan, registry).result
         assert result.status == "success"
-        assert len(result.transcript()) == count + 1
+        assert len(result.calls) == count
+        assert len(result.transcript()) > count
 
     arms = (
-        lambda: cost(lambda: loop(upstream), times),
-        lambda: cost(lambda: run(plan), times),
-        lambda: cost(lambda: run(compiled()), times),
+        lambda: cost(yardstick, times),
+        lambda: cost(lambda: run(plan, checked), times),
+        lambda: cost(lambda: run(compiled(), case), times),
     )
     base, ran, both = interleave(int(rounds), arms)
     return {
@@ -93,8 +102,16 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
     }
 
 
+def _yardstick(shape: str, count: int) -> Callable[[], object]:
+    """The least that could do the same."""
+    if shape in LOOPS:
+        return lambda: [answer(number) for number in range(count)]
+    upstream = dict(enumerate(SHAPES[shape](count)))
+    return lambda: loop(upstream)
+
+
 def loop(upstream: dict[int, tuple[int, ...]]) -> dict[int, object]:
-    """The yardstick: graphlib's own loop, and a function that is called for each task."""
+    """Graphlib's own loop, and a function that is called for each task."""
     results: dict[int, object] = {}
     sorter = TopologicalSorter(upstream)
     sorter.prepare()
@@ -147,7 +164,7 @@ def _end_to_end(shape: str, count: int, least: int) -> dict[str, float]:
     registry = discover(())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "graph.workflow.yaml")
-        file.write_text(graph_workflow(shape, count), "utf-8")
+        file.write_text(sized_workflow(shape, count), "utf-8")
         gc.collect()
         for _ in range(times):
             moments = [process_time()]
@@ -155,7 +172,7 @@ def _end_to_end(shape: str, count: int, least: int) -> dict[str, float]:
             moments.append(process_time())
             result = run_case(loaded.cases[0], loaded.plan, registry).result
             moments.append(process_time())
-            assert len(result.transcript()) == count + 1
+            assert len(result.transcript()) > count
             moments.append(process_time())
             for number, stage in enumerate(spent):
                 spent[stage] += (moments[number + 1] - moments[number]) / times
@@ -227,6 +244,25 @@ def probe_hostile(name: str) -> object:
     return {"seconds": seconds, "said": said.partition("\n")[0], "peak": peak()}
 
 
+def probe_diff(lines: str, rounds: str) -> object:
+    """Seconds until the difference of so many slightly different lines is a text."""
+    from pytest_highway.cases.expectations import HEADS
+    from pytest_highway.matching.lines import compare_lines
+
+    one, other = (
+        [f'task_{number}: tools.log.info("{word} {number}")' for number in range(int(lines))]
+        for word in ("left", "right")
+    )
+
+    def compare() -> None:
+        found = compare_lines(one, other, "exact", HEADS["tasks"])
+        assert found is not None
+        assert len(found.hunks) == len(one)
+
+    compare()
+    return {"seconds": [cost(compare) for _ in range(int(rounds))]}
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Standard output belongs to the answer alone."""
@@ -241,6 +277,7 @@ PROBES: dict[str, Callable[..., object]] = {
     "items": probe_items,
     "modules": probe_modules,
     "hostile": probe_hostile,
+    "diff": probe_diff,
 }
 
 if __name__ == "__main__":

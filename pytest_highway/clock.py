@@ -123,6 +123,7 @@ def shown_duration(seconds: float) -> str:
     return f"{seconds:g}s" if seconds < 1e5 else f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
 
 
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _TIME = re.compile(r"time:([01]\d|2[0-3]):([0-5]\d):([0-5]\d)")
 MOMENT_FORMS = f"{DURATION_FORMS}, 'duration:5m', 'time:HH:MM:SS' (UTC), or a date and time"
 
@@ -134,7 +135,8 @@ def seconds_until(value: object, now: datetime) -> float:
     """
     if isinstance(value, str):
         if value.startswith("duration:"):
-            return parse_duration(value.removeprefix("duration:"))
+            rest = value.removeprefix("duration:")
+            return parse_duration(float(rest) if _NUMBER.fullmatch(rest) else rest)
         if at := _TIME.fullmatch(value):
             now = now.astimezone(UTC)
             hour, minute, second = map(int, at.groups())

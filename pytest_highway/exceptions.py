@@ -25,14 +25,13 @@ from types import MappingProxyType
 from typing import Final, TypeGuard
 
 from pytest_highway.errors import HighwayError, did_you_mean
-from pytest_highway.tool_context import CommandFailed, ToolError
+from pytest_highway.tool_context import CommandFailed, OutputError, ToolError
 from pytest_highway.tools import Registry
 
-__all__ = ["ENGINE_FAULTS", "check_fault", "find_exception", "make_exception"]
+__all__ = ["ENGINE_FAULTS", "check_fault", "check_retried", "find_exception", "make_exception"]
 
 # Faults of a run that no tool raised, by the names under which a log has them.
 ENGINE_FAULTS: Final = (
-    "Aborted",
     "BulkheadFull",
     "CircuitOpen",
     "ExpressionError",
@@ -47,6 +46,15 @@ ENGINE_FAULTS: Final = (
     "UpstreamFailed",
     "UsageLimitExceeded",
 )
+# Those of them with which an attempt may fail that another one may mend.
+RETRIED_FAULTS: Final = (
+    "BulkheadFull",
+    "CircuitOpen",
+    "LockTimeout",
+    "NotPlain",
+    "OutputInvalid",
+    "PreconditionFailed",
+)
 
 BUILTINS: Final = MappingProxyType(
     {
@@ -55,7 +63,9 @@ BUILTINS: Final = MappingProxyType(
         if isinstance(value, type) and issubclass(value, Exception)
     }
 )
-OWN: Final = MappingProxyType({each.__name__: each for each in (CommandFailed, ToolError)})
+OWN: Final = MappingProxyType(
+    {each.__name__: each for each in (CommandFailed, OutputError, ToolError)}
+)
 
 
 def find_exception(name: str, registry: Registry, *, also: Sequence[str] = ()) -> type[Exception]:
@@ -84,6 +94,18 @@ def check_fault(name: str, registry: Registry) -> None:
     """Raise `HighwayError` unless a run's error may have this name."""
     if name not in ENGINE_FAULTS:
         find_exception(name, registry, also=ENGINE_FAULTS)
+
+
+def check_retried(name: str, registry: Registry) -> None:
+    """Raise `HighwayError` unless an attempt may fail with an exception of this name.
+
+    A name that several classes have means all of them.
+    """
+    if name in RETRIED_FAULTS or name in _of_tools(registry, len(registry)):
+        return
+    if name in ENGINE_FAULTS:
+        raise HighwayError(f"{name!r} ends a task or the run, and is never retried")
+    find_exception(name, registry, also=RETRIED_FAULTS)
 
 
 def make_exception(kind: type[Exception], text: str) -> Exception:

@@ -3,8 +3,9 @@
     path --load_file--> Loaded
 
 A `*.workflow-test.yaml` holds cases only and names its workflow's file; every other file is a
-workflow. Which files are read at all is the caller's decision, by their names. Cases are checked
-also when the workflow has faults, as far as its text tells what it declares.
+workflow, of tasks or of steps. Which files are read at all is the caller's decision, by their
+names. Cases are checked also when the workflow has faults, as far as its text tells what it
+declares.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.reading.document import MAX_BYTES, Document, read
 from pytest_highway.reading.validation import validate_model
+from pytest_highway.steps.dialect import as_tasks, cases_beside
 from pytest_highway.tools import Registry
 
 __all__ = ["Loaded", "is_test_file", "load_file"]
@@ -74,9 +76,17 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
     if is_test_file(file):
         source, faults = _workflow_beside(file, document, max_bytes)
         target = file.parent / (Path() if source is None else _named(document))
+    if source is not None:
+        source, found = as_tasks(source)
+        unread += found
+        if not is_test_file(file):
+            document = source
+        else:
+            document, found = cases_beside(document, source)
+            unread += found
     plan: Plan | None = None
     warnings: list[Diagnostic] = []
-    declared = None if source is None else Declared.by(source.data)
+    declared = None if source is None else Declared.by(source)
     if source is not None:
         try:
             plan, warnings = load_plan(source, registry, target, max_bytes=max_bytes)
@@ -84,7 +94,7 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
             faults += error.diagnostics
     if declared is not None:
         declared.plan = plan
-    cases, found = _checked_cases(document, declared, registry)
+    cases, found = _checked_cases(document, file.parent, declared, registry)
     faults += found
     if faults or unread or plan is None:
         # What could not be read is told once, and not again by what its absence leads to.
@@ -111,11 +121,11 @@ def _read(file: Path, shown: str, max_bytes: int) -> tuple[Document, list[Diagno
 
 
 def _checked_cases(
-    document: Document, declared: Declared | None, registry: Registry
+    document: Document, folder: Path, declared: Declared | None, registry: Registry
 ) -> tuple[list[Case], list[Diagnostic]]:
     """The cases with their compiled stubs, and all that is wrong with them."""
-    cases, found = read_cases(document)
-    defaults, faults = read_defaults(document)
+    cases, found = read_cases(document, folder)
+    defaults, faults = read_defaults(document, folder)
     found += faults
     checked: list[Case] = []
     if declared is not None:

@@ -1,6 +1,6 @@
 """What a tool may ask of the engine while it runs, and how a tool fails.
 
-A `ToolContext` is made for each attempt, so it holds nothing but five slots; what a tool asks it
+A `ToolContext` is made for each attempt, so it holds nothing but a few slots; what a tool asks it
 for goes through one `ToolHost`, which the engine implements:
 
     context.log.info("…")                  host.log("info", "…")
@@ -28,6 +28,7 @@ __all__ = [
     "CommandFailed",
     "LogLevel",
     "Memory",
+    "OutputError",
     "ToolContext",
     "ToolError",
     "ToolHost",
@@ -80,6 +81,10 @@ class CommandFailed(ToolError):
             f"command {shown_command(command)!r} ended with exit code {shown_exit(exit_code)}{why}"
         )
         return cls(message, exit_code, stdout, stderr)
+
+
+class OutputError(ToolError):
+    """A step does not hand on what it provides, or writes what cannot be read."""
 
 
 def finished_value(exit_code: int, stdout: str = "", stderr: str = "") -> dict[str, object]:
@@ -248,7 +253,7 @@ class ToolMemory:
 class ToolContext:
     """What the engine supplies to a tool's parameter annotated `ToolContext`."""
 
-    __slots__ = ("_host", "attempt", "deadline", "feedback", "path")
+    __slots__ = ("_host", "attempt", "deadline", "feedback", "path", "provides")
 
     def __init__(
         self,
@@ -257,11 +262,13 @@ class ToolContext:
         attempt: int = 1,
         feedback: str | None = None,
         deadline: float | None = None,
+        provides: Sequence[str] | None = None,
     ) -> None:
         self._host = host
         self.path = path  # of the task in the run, as `loop[2]/task`
         self.attempt = attempt  # from 1
         self.feedback = feedback  # why the last attempt failed
+        self.provides = provides  # what a step must hand on; None for a task
         self.deadline = deadline  # on the run's clock, in seconds; `remaining` is what a tool needs
 
     @property

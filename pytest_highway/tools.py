@@ -55,6 +55,7 @@ __all__ = [
     "discover",
     "finished_value",
     "parse_usage",
+    "shown_signature",
     "sum_of",
     "text_of",
     "tool",

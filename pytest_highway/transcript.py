@@ -26,7 +26,8 @@ At level `tasks` a task reads, with `path` in front of its first line:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import product, repeat
 from typing import Literal
 
 from pytest_highway.clock import shown_duration
@@ -51,83 +52,96 @@ from pytest_highway.events import (
 )
 from pytest_highway.serialization import to_json
 
-__all__ = ["LEVELS", "Level", "transcript"]
+__all__ = ["LEVELS", "Level", "task_paths", "transcript"]
 
 Level = Literal["log", "tasks", "engine"]
 LEVELS: tuple[Level, ...] = ("log", "tasks", "engine")
 
-ByPath = Mapping[str, Sequence[Event]]
+
+class Account:
+    """A log as one level tells it, taken apart in one pass.
+
+    `told` are the events that have lines, by path; `replaced` says which fallback stands in for
+    which failed task, `entered` lists the iterations of each loop, by its path.
+    """
+
+    __slots__ = ("ended", "entered", "replaced", "started", "told")
+
+    def __init__(self, log: Iterable[Event], kinds: Set[type[Event]]) -> None:
+        self.told: dict[str, list[Event]] = {}
+        self.replaced: dict[str, str] = {}
+        self.entered: dict[str, list[tuple[int, str]]] = {}
+        self.started: RunStarted | None = None
+        self.ended: RunEnded | None = None
+        told = self.told
+        for event in log:
+            kind = type(event)
+            if kind in kinds:
+                path = event.path
+                if path in told:
+                    told[path].append(event)
+                else:
+                    told[path] = [event]
+            elif kind in _FRAMING:
+                self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """Keep what belongs to the run, or tells where tasks stand."""
+        if type(event) is ScopeEntered:
+            self.entered.setdefault(event.owner, []).append((event.number, event.path))
+        elif type(event) is StoodIn:
+            self.replaced[event.task] = event.path
+        elif type(event) is RunStarted:
+            self.started = event
+        elif type(event) is RunEnded:
+            self.ended = event
+
+    def iterations(self, loop: str) -> list[str]:
+        """What stands before the tasks of each iteration, in order of their numbers."""
+        return [f"{path}/" for _, path in sorted(self.entered.get(loop, ()))]
+
+
+_FRAMING = frozenset({RunStarted, RunEnded, ScopeEntered, StoodIn})
 
 
 def transcript(log: Iterable[Event], level: Level = "tasks") -> list[str]:
     """The lines of a whole run at one level."""
-    by_path: dict[str, list[Event]] = {}
-    started: RunStarted | None = None
-    ended: RunEnded | None = None
-    for event in log:
-        path = event.path
-        if path:
-            try:
-                by_path[path].append(event)
-            except KeyError:
-                by_path[path] = [event]
-        elif type(event) is RunStarted:
-            started = event
-        elif type(event) is RunEnded:
-            ended = event
+    account = Account(log, _KINDS[level])
+    started, ended = account.started, account.ended
     lines = []
     if started is not None:
         lines += _OPENINGS[level](started)
-        lines += _task_lines(level, started.outline, by_path)
+        _add_tasks(lines, _WRITERS[level], started.outline, account)
     if ended is not None:
         lines += _CLOSINGS[level](ended, "" if started is None else started.workflow)
     return lines
 
 
-def _task_lines(level: Level, outline: Sequence[Outline], by_path: ByPath) -> Iterator[str]:
-    """The lines of a scope in plan order; a stack of open scopes, since bodies may nest deeply."""
-    write = _WRITERS[level]
-    replaced = _replacements(by_path) if level == "tasks" else {}
-    iterations = _iterations(by_path)
-    open_scopes = [iter([("", entry) for entry in outline])]
+def task_paths(log: Iterable[Event]) -> list[str]:
+    """The tasks that a run came to, in the order of its transcript."""
+    account = Account(log, _KINDS["tasks"])
+    paths: list[str] = []
+    if account.started is not None:
+        _add_tasks(paths, lambda path, *_: [path], account.started.outline, account)
+    return paths
+
+
+def _add_tasks(
+    lines: list[str], write: Writer, outline: Sequence[Outline], account: Account
+) -> None:
+    """Add the lines of all tasks in plan order; a stack of scopes, since bodies may nest deeply."""
+    open_scopes: list[Iterator[tuple[str, Outline]]] = [zip(repeat(""), outline, strict=False)]
     while open_scopes:
-        prefix, entry = next(open_scopes[-1], (None, None))
-        if prefix is None or entry is None:
+        for prefix, entry in open_scopes[-1]:
+            path = prefix + entry.id
+            events = account.told.get(path)
+            if events is not None:
+                lines += write(path, entry, events, account.replaced)
+            if entry.body:
+                open_scopes.append(product(account.iterations(path), entry.body))
+                break
+        else:
             open_scopes.pop()
-            continue
-        events = by_path.get(prefix + entry.id)
-        if not events:
-            continue
-        yield from write(prefix + entry.id, entry, events, replaced)
-        if entry.body:
-            open_scopes.append(_inside(iterations.get(prefix + entry.id, ()), entry.body))
-
-
-def _inside(paths: Iterable[str], body: Sequence[Outline]) -> Iterator[tuple[str, Outline]]:
-    """The tasks of all iterations, one iteration after another."""
-    for path in paths:
-        for entry in body:
-            yield f"{path}/", entry
-
-
-def _iterations(by_path: ByPath) -> dict[str, list[str]]:
-    """The iterations of each loop, by its path, in order of their numbers."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for events in by_path.values():
-        for event in events:
-            if type(event) is ScopeEntered:
-                found.setdefault(event.owner, []).append((event.number, event.path))
-    return {owner: [path for _, path in sorted(rows)] for owner, rows in found.items()}
-
-
-def _replacements(by_path: ByPath) -> dict[str, str]:
-    """Which fallback stands in for which failed task, by path."""
-    return {
-        event.task: event.path
-        for events in by_path.values()
-        for event in events
-        if type(event) is StoodIn
-    }
 
 
 # --- level log ---------------------------------------------------------------------------------
@@ -152,6 +166,17 @@ _NOT_RUN = {"skipped": "skipped", "upstream_failed": "skipped", "cancelled": "ca
 
 
 def _short_lines(
+    name: str, entry: Outline, events: Sequence[Event], replaced: Mapping[str, str]
+) -> Iterable[str]:
+    if len(events) == 2:
+        call, end = events
+        if type(call) is ToolCalled and type(end) is TaskEnded and end.status == "success":
+            # What nearly all tasks do, and all that is to be said of it.
+            return (f"{name}: {_called(call)}{_stored(end)}",)
+    return _many_lines(name, entry, events, replaced)
+
+
+def _many_lines(
     name: str, entry: Outline, events: Sequence[Event], replaced: Mapping[str, str]
 ) -> Iterator[str]:
     end = _end_of(events)
@@ -178,7 +203,7 @@ def _retry_line(failure: AttemptEnded, event: RetryScheduled) -> str:
 
 def _head(entry: Outline, events: Sequence[Event], end: TaskEnded | None) -> str:
     """What a task did, in the words of the first event that tells; empty when it did nothing."""
-    stored = f" -> {end.result_key}" if end is not None and end.result_key else ""
+    stored = "" if end is None else _stored(end)
     for event in events:
         write = _HEADS.get(type(event))
         if write is not None:
@@ -186,6 +211,10 @@ def _head(entry: Outline, events: Sequence[Event], end: TaskEnded | None) -> str
     if end is not None and (end.note or end.status == "success"):
         return _head_at_end(entry, end) + stored
     return "not called" if any(type(event) is RetryScheduled for event in events) else ""
+
+
+def _stored(end: TaskEnded) -> str:
+    return f" -> {end.result_key}" if end.result_key else ""
 
 
 def _head_at_end(entry: Outline, end: TaskEnded) -> str:
@@ -201,7 +230,8 @@ def _counted(number: object, what: str) -> str:
 
 
 def _parallel_head(event: BranchesSelected) -> str:
-    left = [name for name in event.declared if name not in event.selected]
+    selected = frozenset(event.selected)
+    left = [name for name in event.declared if name not in selected]
     text = f"parallel {', '.join(event.selected) or 'nothing'}"
     return f"{text} (not {', '.join(left)})" if left else text
 
@@ -211,9 +241,11 @@ def _end_of(events: Sequence[Event]) -> TaskEnded | None:
 
 
 def _called(event: ToolCalled) -> str:
-    shown = [to_json(each) for each in event.args]
-    if event.kwargs:
-        shown += [f"{name}={to_json(each)}" for name, each in event.kwargs.items()]
+    args = event.args
+    if len(args) == 1 and not event.kwargs:
+        return f"{event.tool}({to_json(args[0])})"
+    shown = [to_json(each) for each in args]
+    shown += [f"{name}={to_json(each)}" for name, each in event.kwargs.items()]
     return f"{event.tool}({', '.join(shown)})"
 
 
@@ -334,9 +366,17 @@ def _short_closing(event: RunEnded, _workflow: str) -> list[str]:
     return [f"run: failed ({where}{_fault(event.fault)})"]
 
 
-Writer = Callable[[str, Outline, Sequence[Event], Mapping[str, str]], Iterator[str]]
+Writer = Callable[[str, Outline, Sequence[Event], Mapping[str, str]], Iterable[str]]
 
 _WRITERS: dict[Level, Writer] = {"log": _log_lines, "tasks": _short_lines, "engine": _engine_lines}
+# The events that the writers look at.
+_KINDS: dict[Level, frozenset[type[Event]]] = {
+    "log": frozenset({Logged}),
+    "tasks": frozenset({*_HEADS, Logged, AttemptEnded, RetryScheduled, TaskEnded}),
+    "engine": frozenset(
+        {TaskStarted, ToolCalled, Logged, ConditionEvaluated, RetryScheduled, TaskEnded}
+    ),
+}
 _OPENINGS: dict[Level, Callable[[RunStarted], list[str]]] = {
     "log": lambda _event: [],
     "tasks": lambda _event: [],

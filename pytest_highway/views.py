@@ -30,6 +30,7 @@ from pytest_highway.events import (
     UsageAdded,
     WaitEnded,
 )
+from pytest_highway.reading.collector import collector_paused
 from pytest_highway.tools import Registry
 from pytest_highway.transcript import Level, transcript
 
@@ -48,8 +49,13 @@ class RunResult:
     """The outcome of one run, by its log."""
 
     def __init__(self, log: Sequence[Event]) -> None:
-        self.log = log
+        self._log = log
         self._transcripts: dict[Level, list[str]] = {}
+
+    @property
+    def log(self) -> Sequence[Event]:
+        """The events that everything else is computed from."""
+        return self._log
 
     @property
     def started(self) -> RunStarted:
@@ -183,8 +189,12 @@ class RunResult:
     def transcript(self, level: Level = "tasks") -> list[str]:
         """The lines of the run at one level."""
         if level not in self._transcripts:
-            self._transcripts[level] = transcript(self.log, level)
+            self._transcripts[level] = self._render(level)
         return self._transcripts[level]
+
+    def _render(self, level: Level) -> list[str]:
+        with collector_paused(True):
+            return transcript(self.log, level)
 
 
 def _is_in(path: str, scopes: Set[str]) -> bool:

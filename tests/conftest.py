@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
+import invariants
 import pytest
 from projects import Write
+
+from pytest_highway.engine.run import Engine
+from pytest_highway.events import Event
 
 pytest_plugins = ["pytester"]
 
@@ -40,3 +44,22 @@ def write(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Write:
         return pytester.path
 
     return write_all
+
+
+# Events of a log above which a test is about size, and has no time for more.
+LARGE = 50_000
+
+
+@pytest.fixture(autouse=True)
+def _every_run_keeps_the_invariants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test runs in this process is held against all that holds of every run."""
+    run = Engine.run
+
+    def run_and_check(engine: Engine) -> list[Event]:
+        log = run(engine)
+        if len(log) < LARGE:
+            resumed = engine._settings.resumption is not None
+            invariants.check(engine.plan, log, resumed=resumed)
+        return log
+
+    monkeypatch.setattr(Engine, "run", run_and_check)

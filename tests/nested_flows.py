@@ -14,7 +14,7 @@ from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.planning.compiler import compile_plan
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.document import parse
-from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.models import TRIGGER_RULES, Workflow
 from pytest_highway.reading.validation import validate_model
 from pytest_highway.views import RunResult
 
@@ -23,7 +23,10 @@ Operator = dict[str, object]
 
 @dataclass
 class Latencies:
-    """A runner that answers after so many seconds, one after another; tasks named bad fail."""
+    """A runner that answers after so many seconds, one after another.
+
+    Tasks named bad fail, those named odd in their first attempt.
+    """
 
     seconds: Sequence[float]
     made: list[Call] = field(default_factory=list)
@@ -31,7 +34,8 @@ class Latencies:
     def start(self, call: Call) -> Answer:
         after = self.seconds[len(self.made) % len(self.seconds)]
         self.made.append(call)
-        if call.frame.node.name.startswith("bad"):
+        name = call.frame.node.name
+        if name.startswith("bad") or (name.startswith("odd") and call.attempt == 1):
             return Answer(error=ValueError("no"), after=after)
         return Answer(call.path, after=after)
 
@@ -58,11 +62,12 @@ class _Names:
 def flows(draw: st.DrawFn, *, calm: bool = False) -> dict[str, Operator]:
     """The tasks of a workflow; a calm one has nothing in it that is decided by time."""
     names = _Names()
-    operators = [_operator(draw, names, 3, calm) for _ in range(draw(st.integers(1, 4)))]
+    operators = _sequence(draw, names, 3, calm, draw(st.integers(1, 4)))
     tasks: dict[str, Operator] = {}
+    fallbacks = [each for operator in operators for each in _fallbacks_of(operator)]
     for operator in operators:
-        earlier = list(tasks)
-        if earlier:
+        earlier = [each for each in tasks if each not in fallbacks]
+        if earlier and operator["task_id"] not in fallbacks:
             operator["dependencies"] = draw(
                 st.lists(st.sampled_from(earlier), max_size=2, unique=True)
             )
@@ -71,6 +76,37 @@ def flows(draw: st.DrawFn, *, calm: bool = False) -> dict[str, Operator]:
         name = names.next("clean")
         tasks[name] = {"task_id": name, "function": "app.ask", "finally": True}
     return tasks
+
+
+def _sequence(draw: st.DrawFn, names: _Names, depth: int, calm: bool, count: int) -> list[Operator]:
+    """So many operators, some of them targets of a condition before them, some with a fallback."""
+    found: list[Operator] = []
+    for _ in range(count):
+        operator = _operator(draw, names, depth, calm)
+        if draw(st.integers(0, 4)) == 4:
+            found.append(_condition(draw, names, str(operator["task_id"])))
+            if draw(st.booleans()):
+                other = _operator(draw, names, 0, calm)
+                found[-1]["if_false"] = other["task_id"]
+                found.append(other)
+        found.append(operator)
+        if operator.get("on_failure") is None and draw(st.integers(0, 3)) == 3:
+            stand_in = _task(draw, names, 0, calm)
+            operator["on_failure"] = {"fallback": stand_in["task_id"]}
+            found.append(stand_in)
+    return found
+
+
+def _condition(draw: st.DrawFn, names: _Names, target: str) -> Operator:
+    """Chooses one operator, or turns it away."""
+    value = draw(st.sampled_from(["true", "true", "false", "1 / 0"]))
+    name = names.next("ask")
+    return {"task_id": name, "operator_type": "condition", "condition": value, "if_true": target}
+
+
+def _fallbacks_of(operator: Operator) -> list[object]:
+    policy = operator.get("on_failure")
+    return [policy["fallback"]] if isinstance(policy, dict) else []
 
 
 def _operator(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
@@ -92,16 +128,18 @@ POLICIES: Mapping[str, Sequence[object]] = {
     "timeout": [None, None, None, 3],
     "skip_if": [None, None, None, "true"],
     "run_if": [None, None, None, "false"],
+    "trigger_rule": [*[None] * len(TRIGGER_RULES), *TRIGGER_RULES],
 }
-CALM = {word: POLICIES[word] for word in ("critical", "skip_if", "run_if")} | {
+CALM = {word: POLICIES[word] for word in ("critical", "skip_if", "run_if", "trigger_rule")} | {
     "on_failure": [None, None, "continue"]
 }
 
 
 def _task(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
-    bad = draw(st.integers(0, 3)) == 3
-    name = names.next("bad" if bad else "t")
+    name = names.next(draw(st.sampled_from(["t", "t", "bad", "odd"])))
     task: Operator = {"task_id": name, "function": "app.ask", "result_key": f"r_{name}"}
+    if draw(st.booleans()):
+        task["retry"] = {"max_retries": draw(st.integers(0, 2)), "delay": draw(st.integers(0, 2))}
     if not calm and draw(st.integers(0, 4)) == 4:
         task["lock"] = "one"
     return task
@@ -113,7 +151,7 @@ def _wait(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> Operator:
 
 
 def _body(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> list[Operator]:
-    body = [_operator(draw, names, depth, calm) for _ in range(draw(st.integers(1, 3)))]
+    body = _sequence(draw, names, depth, calm, draw(st.integers(1, 3)))
     if draw(st.booleans()):
         body[-1]["dependencies"] = []
     if draw(st.integers(0, 3)) == 3:

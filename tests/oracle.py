@@ -30,7 +30,9 @@ BAD_GATE = "bad"
 class Spec:
     """One task and what becomes of it when it runs.
 
-    `outcome` is success, failed or timed_out for a task; true, false or failed for a condition.
+    `outcome` is success, failed or timed_out for a task; true, false or failed for a condition. A
+    parallel's `selected` are the members that it started, None when it failed before; `parallel`
+    names the one whose member a task is.
     `skip_if` and `run_if` are their values, None when absent, `BAD_GATE` when they cannot be
     evaluated.
     """
@@ -49,6 +51,8 @@ class Spec:
     fallback: str | None = None
     critical: bool = True
     is_finally: bool = False
+    selected: tuple[str, ...] | None = None
+    parallel: str | None = None
 
     def __repr__(self) -> str:
         told = [each for each in fields(self) if getattr(self, each.name) != each.default]
@@ -88,8 +92,10 @@ class Oracle:
     def __post_init__(self) -> None:
         self.by_id = {spec.id: spec for spec in self.specs}
         self.served = {spec.fallback: spec for spec in self.specs if spec.fallback}
+        self.members = {spec.id: self._members(spec.id) for spec in self.specs}
         self.skips: dict[str, Skip] = {}
         self.chosen: dict[str, str | None] = {}
+        self.started: set[str] = set()
         self.before = {spec.id: set(self._waits_for(spec)) for spec in self.specs}
         for spec in self._ordered():
             self.states[spec.id] = self._end(spec)
@@ -104,8 +110,16 @@ class Oracle:
         conditions = [each.id for each in self.specs if spec.id in each.targets()]
         return list(dict.fromkeys([*spec.deps, *conditions]))
 
+    def _members(self, parallel: str) -> list[str]:
+        """The members of a parallel, and of those among them."""
+        own = [each.id for each in self.specs if each.parallel == parallel]
+        return [*own, *(inner for each in own for inner in self._members(each))]
+
     def _waits_for(self, spec: Spec) -> Iterator[str]:
         named = [*self.upstreams(spec), *spec.deps, *spec.after]
+        named += [inner for each in named for inner in self.members[each]]
+        if spec.parallel is not None and not spec.is_finally and spec.id not in self.served:
+            yield spec.parallel
         if spec.is_finally and not spec.deps:
             named += [each.id for each in self.specs if not each.is_finally]
         yield from named
@@ -126,10 +140,10 @@ class Oracle:
             done += ready
         return done
 
-    def ancestors(self, name: str) -> set[str]:
-        """All that a task waits for, directly or not."""
-        found: set[str] = set()
-        todo = [name]
+    def ancestors(self, name: str, *, at_start: bool = False) -> set[str]:
+        """All that has ended when a task has, or when it starts: directly or not."""
+        found = set() if at_start else {*self.members[name]}
+        todo = [name, *found]
         while todo:
             new = self.before[todo.pop()] - found
             found |= new
@@ -165,6 +179,22 @@ class Oracle:
             return Edge(source.id, "dead", handed or frozenset({source.id}))
         return Edge(source.id, "failed")
 
+    def _start_edge(self, spec: Spec) -> Edge | None:
+        """The edge from the start of a parallel to a member."""
+        if spec.parallel is None or spec.is_finally or spec.id in self.served:
+            return None
+        parallel = self.by_id[spec.parallel]
+        name, state = parallel.id, self.states[parallel.id]
+        if state == "skipped":
+            skip = self.skips[name]
+            handed = skip.killers if skip.why == "dead" else frozenset()
+            return Edge(name, "dead", handed or frozenset({name}))
+        if name not in self.started or parallel.selected is None:
+            return Edge(name, "failed")
+        if spec.id in parallel.selected:
+            return Edge(name, "live")
+        return Edge(name, "dead", frozenset({name}))
+
     def _stood_in(self, spec: Spec) -> bool:
         return spec.fallback is not None and self.states[spec.fallback] == "success"
 
@@ -174,9 +204,7 @@ class Oracle:
         if spec.id in self.served and self.states[self.served[spec.id].id] not in FAILED:
             return self._skipped(spec, Skip("unneeded"))
         edges = [self.edge(self.by_id[each], spec) for each in self.upstreams(spec)]
-        judged = (
-            self._all_live(spec, edges) if spec.rule == "all_live" else self._airflow(spec, edges)
-        )
+        judged = self._judged(spec, edges, self._start_edge(spec))
         if judged:
             return judged
         if spec.skip_if is True:
@@ -190,7 +218,22 @@ class Oracle:
         if spec.kind == "condition" and spec.outcome != "failed":
             self.chosen[spec.id] = spec.if_true if spec.outcome == "true" else spec.if_false
             return "success"
+        self.started.add(spec.id)
         return spec.outcome
+
+    def _judged(self, spec: Spec, edges: Sequence[Edge], start: Edge | None) -> str:
+        at_start = [] if start is None else [start]
+        if spec.rule == "all_live":
+            return self._all_live(spec, [*at_start, *edges])
+        # The edge from the start of a parallel is not counted; one that is not live turns away.
+        return self._all_live(spec, at_start) or self._airflow(spec, edges)
+
+    def _chosen_by(self, killer: str) -> tuple[str, ...]:
+        """The target of a condition, the members that a parallel started."""
+        chosen = self.chosen.get(killer)
+        if chosen is not None:
+            return (chosen,)
+        return self.by_id[killer].selected or () if killer in self.started else ()
 
     def _skipped(self, spec: Spec, skip: Skip) -> str:
         self.skips[spec.id] = skip
@@ -216,8 +259,9 @@ class Oracle:
             return True
         arrived = {spec.id}
         for each in live:
-            arrived |= {each.source} | self.ancestors(each.source)
-        return any(self.chosen.get(killer) in arrived for killer in edge.killers)
+            at_start = each.source == spec.parallel
+            arrived |= {each.source} | self.ancestors(each.source, at_start=at_start)
+        return any(not arrived.isdisjoint(self._chosen_by(each)) for each in edge.killers)
 
     def _airflow(self, spec: Spec, edges: Sequence[Edge]) -> str:
         away = [
@@ -243,7 +287,8 @@ class Oracle:
     # --- the run ---------------------------------------------------------------------------------
 
     def _status(self) -> str:
-        return "failed" if any(self._fails_the_run(spec) for spec in self.specs) else "success"
+        own = [spec for spec in self.specs if spec.parallel is None]
+        return "failed" if any(map(self._fails_the_run, own)) else "success"
 
     def _fails_the_run(self, spec: Spec) -> bool:
         counts = spec.critical or spec.is_finally

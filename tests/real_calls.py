@@ -24,8 +24,9 @@ class LooseCall(RecordingHost):
         self.path, self.attempt, self.feedback = "task", 1, None
         self.args, self.kwargs = list(args), {}
         self.deadline = seconds
+        self.provides = None
         self.latency = 0.0
-        self.services = SimpleNamespace(now=lambda: 0.0)
+        self.services = SimpleNamespace(now=lambda: 0.0, passing=())
 
     @property
     def abandoned(self) -> bool:

@@ -267,6 +267,28 @@ async def fetch_loop(url: str) -> object:
         return (await client.get(url)).json()
 
 
+@tool("real.fetch_process", isolation="process")
+def fetch_process(url: str) -> object:
+    return fetch(url)
+
+
+@tool("real.fetch_aside")
+def fetch_aside(url: str) -> str:
+    """Fetch in a thread of its own, and say only what was raised there."""
+    found: list[str] = []
+
+    def fetch_there() -> None:
+        try:
+            fetch(url)
+        except Exception as error:
+            found.append(str(error))
+
+    thread = threading.Thread(target=fetch_there)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
 @tool("real.die", isolation="process")
 def die(code: int) -> None:
     os._exit(code)

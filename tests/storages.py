@@ -26,7 +26,6 @@ RECORD = RunRecord(
     source="highway run",
     created="2026-01-31T12:00:00.000+00:00",
     variables={"target": "src/ \u2028 ünïcode", "none": None, "deep": [{"a": 1}]},
-    env={"CI": "1"},
 )
 FAULT = Fault("ValueError", "no \u2028 good", "lint")
 LOG: list[Event] = [

@@ -437,7 +437,7 @@ test_defaults:
     assert headlines(tmp_path, text) == [
         (
             "6:17: unknown key 'retrun'; allowed: 'when', 'times', 'return', 'raise', 'call', "
-            "'exit', 'stdout', 'stderr', 'after', 'usage', 'log'; did you mean 'return'?"
+            "'exit', 'stdout', 'stderr', 'outputs', 'after', 'usage', 'log'; did you mean 'return'?"
         ),
         f"7:25: 'sucess' is not allowed here; allowed: {STATES}; did you mean 'success'?",
         "7:33: unknown task 'aks'; did you mean 'ask'?",
@@ -483,3 +483,20 @@ def test_a_template_in_defaults_is_rendered_for_each_case(tmp_path: Path) -> Non
         messages(tmp_path, text.replace("  none: {expect: {status: success}}\n", ""), "case[a]")
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("taken", "found"),
+    [
+        ("lock: rep", ["5:18: nothing takes the lock 'repo'; did you mean 'rep'?"]),
+        ("description: alone", ["5:18: nothing takes the lock 'repo'"]),
+        ("lock: repo", []),
+    ],
+)
+def test_a_busy_lock_is_one_that_the_workflow_takes(
+    tmp_path: Path, taken: str, found: list[str]
+) -> None:
+    """A misspelt name would leave the lock free, and the case would show nothing."""
+    tests = "case: {locks: {repo: {held_for: 1s}}, expect: {status: success}}"
+    text = text_of(f"a: {{function: app.twice, args: [1], {taken}}}", tests)
+    assert headlines(tmp_path, text) == found

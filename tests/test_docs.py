@@ -59,6 +59,7 @@ WITHOUT = ("cacheprovider", "hypothesispytest", "cov", "anyio")
 PYTHONS = {
     "pytest": (sys.executable, "-m", "pytest", *(f"-pno:{name}" for name in WITHOUT)),
     "python": (sys.executable,),
+    "highway": (sys.executable, "-c", "from pytest_highway.cli.main import main; main()"),
 }
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 
@@ -119,7 +120,7 @@ def perform(block: re.Match[str], folder: Path) -> Iterator[str]:
         for command, expected in commands(body):
             difference = compare_lines(steady(expected), steady(run(command, folder)))
             if difference is not None:
-                yield f"$ {command}\n{difference.render(None)}"
+                yield f"$ {command}\n{chr(10).join(difference.diff)}"
 
 
 def replace(file: Path, body: str) -> None:

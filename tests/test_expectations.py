@@ -187,7 +187,8 @@ def test_a_golden_file_that_differs_shows_the_difference_and_what_to_write(tmp_p
     assert failure.message == "transcript: line 1: expected 'info: was true', got 'info: was false'"
     assert failure.golden
     assert failure.update == ["info: was false"]
-    assert "-info: was true\n+info: was false" in failure.shown(None)
+    assert failure.difference is not None
+    assert failure.difference.diff[3:5] == ["-info: was true", "+info: was false"]
 
 
 def test_a_missing_golden_file_fails(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_missing_golden_file_fails(tmp_path: Path) -> None:
 
 def test_failures_about_calls_list_the_calls(tmp_path: Path) -> None:
     (failure,) = failures(tmp_path, "{calls: {ask: 2}}")
-    assert failure.shown(None) == 'ask: app.ask(1, "x", deep={"a": 1})'
+    assert failure.detail == 'ask: app.ask(1, "x", deep={"a": 1})'
 
 
 def test_many_calls_are_listed_in_part(tmp_path: Path) -> None:
@@ -210,7 +211,7 @@ def test_many_calls_are_listed_in_part(tmp_path: Path) -> None:
         "case: {stubs: {app.ask: {return: 1}}, expect: {calls: {app.ask: [], t1: 1}}}",
     )
     (failure,) = run(load(tmp_path, text), "case")[1]
-    assert failure.shown(None).split("\n")[-2:] == ["t9: app.ask()", "and 2 more"]
+    assert failure.detail.split("\n")[-2:] == ["t9: app.ask()", "and 2 more"]
 
 
 def test_failures_about_requests_list_them(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_failures_about_requests_list_them(tmp_path: Path) -> None:
     ]
     counted = text[: text.index("  listed:")]
     (failure,) = run(load(tmp_path, counted), "case")[1]
-    assert failure.shown(None) == "get: GET http://a.test/"
+    assert failure.detail == "get: GET http://a.test/"
 
 
 @pytest.mark.parametrize(
@@ -249,12 +250,12 @@ def test_failures_about_requests_list_them(tmp_path: Path) -> None:
 )
 def test_a_failure_about_a_branch_shows_why(tmp_path: Path, stubs: str, below: str) -> None:
     found = failures(tmp_path, "{branches: {check: if_false}}", stubs=stubs)
-    assert [each.shown(None) for each in found if each.loc[1] == "branches"] == [below]
+    assert [each.detail for each in found if each.loc[1] == "branches"] == [below]
 
 
 def test_a_failure_about_the_error_shows_the_whole(tmp_path: Path) -> None:
     (failure,) = failures(tmp_path, "{error: {message: no}}", stubs=FAILS)
-    assert failure.shown(None) == "the run's error: ask: ConnectionError: reset by peer"
+    assert failure.detail == "the run's error: ask: ConnectionError: reset by peer"
 
 
 ANSWERED = ("results", "answer")

@@ -133,7 +133,7 @@ def outcomes(variables: Mapping[str, object]) -> Iterator[dict[str, Any]]:
 def run(plan: Plan, variables: dict[str, Any]) -> tuple[set[int], set[Choice]]:
     """The nodes that started and the choices that were made."""
     events = execute(plan, InlineRunner(), VirtualClock(DEFAULT_START), RunSettings(variables))
-    index = plan.scope.index
+    index = {name: node.index for name, node in plan.scope.by_id.items()}
     started = {index[each.path] for each in events if isinstance(each, TaskStarted)}
     made = {
         Choice(index[each.path], each.value)
@@ -280,7 +280,7 @@ def test_a_long_row_of_branches_under_one_condition_keeps_its_guard() -> None:
         tasks[f"j{number}"] = log(f"a{number}", f"b{number}")
     scope = plan_of(tasks).scope
     guards = Guards(scope)
-    assert guards.needed(scope.index["j29"]) == [Choice(0, True)]
+    assert guards.needed(scope.by_id["j29"].index) == [Choice(0, True)]
 
 
 # --- order ----------------------------------------------------------------------------------------

@@ -445,23 +445,176 @@ def test_a_diff_shows_the_changes_in_context(
 
 
 @pytest.mark.parametrize(
-    ("expected", "actual", "minus", "plus"),
+    ("expected", "actual", "rows"),
     [
-        ("a ", "a", "-'a '", "+'a'"),
-        ("a\tb", "a b", "-'a\\tb'", "+'a b'"),
-        ("a\xa0b", "a b", "-'a\\xa0b'", "+'a b'"),
-        ("a\u200bb", "ab", "-'a\\u200bb'", "+'ab'"),
-        ("a\r", "a", "-'a\\r'", "+'a'"),
-        ("caf\xe9", "cafe\u0301", "-'caf\\xe9'", "+'cafe\\u0301'"),
-        ("\xe9 ", "\xe9", "-'\xe9 '", "+'\xe9'"),
-        ("a\tb", "c\x1b[0m", "-a\tb", "+c\\x1b[0m"),
+        ("a ", "a", "-'a '|+'a'|?column 2: expected U+0020 SPACE, got the end"),
+        ("a\tb", "a b", "-'a\\tb'|+'a b'|?column 2: expected U+0009 TAB, got U+0020 SPACE"),
+        (
+            "a\xa0b",
+            "a b",
+            "-'a\\xa0b'|+'a b'|?column 2: expected U+00A0 NO-BREAK SPACE, got U+0020 SPACE",
+        ),
+        (
+            "a\u200bb",
+            "ab",
+            (
+                "-'a\\u200bb'|+'ab'|"
+                "?column 2: expected U+200B ZERO WIDTH SPACE, got U+0062 LATIN SMALL LETTER B"
+            ),
+        ),
+        (
+            "\ufeffa",
+            "a",
+            (
+                "-'\\ufeffa'|+'a'|"
+                "?column 1: expected U+FEFF ZERO WIDTH NO-BREAK SPACE, got U+0061 LATIN SMALL LETTER A"
+            ),
+        ),
+        ("a\r", "a", "-'a\\r'|+'a'|?column 2: expected U+000D CARRIAGE RETURN, got the end"),
+        (
+            "caf\xe9",
+            "cafe\u0301",
+            (
+                "-'caf\\xe9'|+'cafe\\u0301'|?column 4: expected U+00E9 LATIN SMALL LETTER E WITH "
+                "ACUTE, got U+0065 LATIN SMALL LETTER E"
+            ),
+        ),
+        (
+            "p\u0430y",
+            "pay",
+            (
+                "-'p\\u0430y'|+'pay'|"
+                "?column 2: expected U+0430 CYRILLIC SMALL LETTER A, got U+0061 LATIN SMALL LETTER A"
+            ),
+        ),
+        (
+            "it\u2019s",
+            "it's",
+            (
+                "-'it\\u2019s'|+\"it's\"|"
+                "?column 3: expected U+2019 RIGHT SINGLE QUOTATION MARK, got U+0027 APOSTROPHE"
+            ),
+        ),
+        ("a\x85", "a", "-'a\\x85'|+'a'|?column 2: expected U+0085, got the end"),
+        ("\xe9 ", "\xe9", "-'\xe9 '|+'\xe9'|?column 2: expected U+0020 SPACE, got the end"),
+        ("a\tb", "c\x1b[0m", "-a\\tb|+c\\x1b[0m"),
+        ("one ", "two\t", "-'one '|+'two\\t'"),
     ],
 )
-def test_what_cannot_be_seen_is_made_visible(
-    expected: str, actual: str, minus: str, plus: str
+def test_what_cannot_be_seen_is_made_visible(expected: str, actual: str, rows: str) -> None:
+    """Lines that look alike are quoted and the first character that differs is named; blanks at
+    the end are quoted always, and a control character never reaches the terminal."""
+    assert difference([expected], [actual]).diff[3:] == rows.split("|")
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "rows"),
+    [
+        ("save 3 rows", "save 4 rows", "-save 3 rows|+save 4 rows|?     ^"),
+        ("save 300 rows", "save 304 rows", "-save 300 rows|+save 304 rows|?     ^^^"),
+        ("saved the rows", "saved rows", "-saved the rows|?      ^^^^|+saved rows"),
+        ("saved rows", "saved the rows", "-saved rows|+saved the rows|?      ^^^^"),
+        ("saved (re)", "saves (re)", "-saved (re)|+saves (re)"),
+        ("one two", "two one", "-one two|+two one"),
+        ("caf\xe9 1 rows", "caf\xe9 2 rows", "-caf\xe9 1 rows|+caf\xe9 2 rows"),
+        ("x" * 118 + " 1", "x" * 118 + " 22", f"-{'x' * 118} 1|+{'x' * 118} 22"),
+        ("save 3|far", "save 4|off", "-save 3|+save 4|?     ^|-far|+off"),
+        ("far|save 3", "off|save 4", "-far|+off|-save 3|+save 4|?     ^"),
+        ("save 3|far", "save 4", "-save 3|-far|+save 4"),
+    ],
+)
+def test_words_that_differ_are_marked_in_lines_that_are_nearly_one(
+    expected: str, actual: str, rows: str
 ) -> None:
-    """Lines that look alike are quoted; a control character never reaches the terminal."""
-    assert difference([expected], [actual]).diff[-2:] == [minus, plus]
+    """Only in lines of ASCII that a terminal does not wrap, that are no patterns, and that face
+    each other in a change with as many lines on both sides."""
+    assert difference(expected.split("|"), actual.split("|")).diff[3:] == rows.split("|")
+
+
+HEADS = re.compile(r"(\w+): ")
+
+
+def test_hunks_are_cut_by_task_and_named() -> None:
+    """The lines of a task stand together, also where the whole text has changed."""
+    expected = ["a: f()", "  info: 1", "b: f()", "  info: 2", "  info: 3", "c: f()", "d: f()"]
+    actual = ["a: g()", "  info: 9", "x: f()", "b: f()", "  info: 2", "  info: 8", "c: f()"]
+    found = compare_lines(expected, actual, "exact", HEADS)
+    assert found is not None
+    assert [(each.task, each.lines) for each in found.hunks] == [
+        (
+            "a",
+            [
+                "@@ -1,2 +1,2 @@ a",
+                "-a: f()",
+                "+a: g()",
+                "?   ^",
+                "-  info: 1",
+                "+  info: 9",
+                "?        ^",
+            ],
+        ),
+        ("x", ["@@ -2,0 +3,1 @@ x", "+x: f()"]),
+        (
+            "b",
+            [
+                "@@ -3,4 +4,4 @@ b",
+                " b: f()",
+                "   info: 2",
+                "-  info: 3",
+                "+  info: 8",
+                "?        ^",
+                " c: f()",
+            ],
+        ),
+        ("d", ["@@ -7,1 +7,0 @@ d", "-d: f()"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "rows"),
+    [
+        ("a: 1|b: 1", "b: 2|c: 2", "-a: 1|-b: 1|+b: 2|+c: 2"),
+        ("a: 1|b: 1|c: 1", "c: 2|a: 2", "+c: 2|-a: 1|+a: 2|-b: 1|-c: 1"),
+        ("a: 1|a: 2|b: 1", "a: 3|b: 2|b: 3", "-a: 1|-a: 2|+a: 3|-b: 1|+b: 2|+b: 3"),
+        ("  x|a: 1", "  y|a: 2", "-  x|+  y|-a: 1|+a: 2"),
+        ("  x|  y", "a: 2|  z|b: 2", "-  x|-  y|+a: 2|+  z|+b: 2"),
+        ("a: 1|  x", "  y", "-a: 1|-  x|+  y"),
+    ],
+)
+def test_the_lines_of_a_task_face_each_other(expected: str, actual: str, rows: str) -> None:
+    """As far as the tasks of both sides have one order; no line is lost."""
+    found = compare_lines(expected.split("|"), actual.split("|"), "exact", HEADS)
+    assert found is not None
+    assert [line for line in found.diff[2:] if line[0] in "+-"] == rows.split("|")
+
+
+@given(single_lists(), actual_lists(), st.sampled_from([None, re.compile("(.)")]))
+def test_a_diff_holds_both_sides(
+    expected: list[str], actual: list[str], heads: re.Pattern[str] | None
+) -> None:
+    """What is neither removed nor added stands on both sides, and numbers in heads add up."""
+    found = compare_lines(expected, actual, "exact", heads)
+    hunks = [hunk.lines for hunk in found.hunks] if found else []
+    removed, added = (sum(line[0] == sign for hunk in hunks for line in hunk) for sign in "-+")
+    assert len(expected) - removed == len(actual) - added
+    for head, *rows in hunks:
+        sizes = [sum(row[0] in signs for row in rows) for signs in (" -", " +")]
+        assert re.findall(r",(\d+)", head) == [str(each) for each in sizes]
+
+
+def test_five_hundred_slightly_different_lines_are_all_told_apart() -> None:
+    """Each line faces the one that it has become, whether the caller knows tasks or not."""
+    expected = [f"task_{number}: tool.call({number}, 'a') -> key" for number in range(500)]
+    actual = [f"task_{number}: tool.call({number}, 'b') -> key" for number in range(500)]
+    found = compare_lines(expected, actual, "exact", HEADS)
+    plain = compare_lines(expected, actual)
+    assert found is not None
+    assert plain is not None
+    assert [hunk.lines[1:] for hunk in found.hunks] == [
+        [f"-{one}", f"+{two}", "?" + " " * one.index("a'") + "^"]
+        for one, two in zip(expected, actual, strict=True)
+    ]
+    assert plain.diff[3:] == [line for hunk in found.hunks for line in hunk.lines[1:]]
 
 
 def test_lines_that_look_alike_are_told_apart_in_the_summary() -> None:
@@ -476,14 +629,6 @@ def test_a_long_line_is_cut_around_the_difference() -> None:
     assert "left" in summary
     assert "right" in summary
     assert len(summary) < 400
-
-
-def test_render_cuts_after_the_limit() -> None:
-    """What was cut is counted, and None cuts nothing."""
-    found = difference(["a", "b", "c"], [])
-    assert found.render(4) == "--- expected\n+++ actual\n@@ -1,3 +0,0 @@\n-a\n... 2 more lines"
-    assert found.render(5).endswith("-b\n... 1 more line")
-    assert found.render() == found.render(None) == "\n".join(found.diff)
 
 
 def numbered(size: int, form: str = "line {}") -> list[str]:

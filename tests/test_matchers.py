@@ -313,7 +313,32 @@ def test_mismatches_are_there_when_nothing_fits(
                 ((2,), "expected nothing, got 3"),
             ],
         ),
-        ("a\xa0b", "a b", [((), 'expected "a\\u00a0b", got "a b"')]),
+        (
+            "a\xa0b",
+            "a b",
+            [
+                (
+                    (),
+                    (
+                        'expected "a\\u00a0b", got "a b"; '
+                        "column 2: expected U+00A0 NO-BREAK SPACE, got U+0020 SPACE"
+                    ),
+                )
+            ],
+        ),
+        (
+            "caf\xe9",
+            "cafe\u0301",
+            [
+                (
+                    (),
+                    (
+                        'expected "caf\xe9", got "cafe\u0301"; column 4: expected U+00E9 LATIN '
+                        "SMALL LETTER E WITH ACUTE, got U+0065 LATIN SMALL LETTER E"
+                    ),
+                )
+            ],
+        ),
         ("1", PurePosixPath("1"), [((), "expected \"1\", got PurePosixPath('1')")]),
         (Decimal("1.5"), {"a": 1}, [((), 'expected 1.5, got {"a": 1}')]),
         (

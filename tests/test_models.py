@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from engine_host import FILE, compiled, faults_in, headlines
 
+from pytest_highway.loading import load_file
 from pytest_highway.reading.document import parse
 from pytest_highway.reading.models import (
     OPERATORS,
@@ -18,7 +20,9 @@ from pytest_highway.reading.models import (
     Wait,
     Workflow,
 )
+from pytest_highway.reading.plain_tasks import PlainTask
 from pytest_highway.reading.validation import validate_model
+from pytest_highway.tools import discover
 
 TASK_KEYS = (
     "'task_id', 'operator_type', 'description', 'dependencies', 'after', 'trigger_rule', "
@@ -284,6 +288,16 @@ def test_a_version_is_text_or_a_number(written: str, version: str) -> None:
     assert workflow_of(top_with(f"version: {written}")).version == version
 
 
+@pytest.mark.parametrize("version", ["1.10", "1.0.0", "010", "0x1F", "1e3", "2026-01-01", ".5"])
+def test_a_version_is_kept_as_it_is_written(tmp_path: Path, version: str) -> None:
+    """Of 1.10 as a number the last digit would be lost."""
+    file = tmp_path / "w.yaml"
+    tasks = "tasks: {a: {function: tools.log.info, args: [x]}}"
+    file.write_text(f"name: w\nversion: {version}\n{tasks}\n")
+    loaded = load_file(file, file.name, discover(entry_points=False))
+    assert loaded.plan.workflow.version == version
+
+
 def test_policies_have_one_form() -> None:
     """Whichever of their forms was written."""
     workflow = workflow_of(
@@ -327,7 +341,7 @@ def test_every_operator_has_its_model() -> None:
     assert isinstance(tasks["a"], Task)
     assert (tasks["a"].require, tasks["a"].validations) == (["a > 1"], ["b", "true"])
     assert isinstance(tasks["p"], Parallel)
-    assert [type(each) for each in tasks["p"].branches["x"]] == [str, Task]
+    assert [type(each) for each in tasks["p"].branches["x"]] == [str, PlainTask]
     assert isinstance(tasks["f"], Foreach)
     assert (tasks["f"].alias, tasks["f"].max_concurrency) == ("page", 1)
     assert isinstance(tasks["t"], Wait)

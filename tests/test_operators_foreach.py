@@ -22,6 +22,14 @@ FAULTS = {
         f"each: {{operator_type: foreach, items: abc, loop_body: [{X}]}}",
         ["3:41: expected a list, got 'abc'"],
     ),
+    "a name that every loop has": (
+        f"each: {{operator_type: foreach, items: [], as: index, loop_body: [{X}]}}",
+        ["3:49: 'index' is a field of every loop; give the item another name"],
+    ),
+    "a name that is none": (
+        f"each: {{operator_type: foreach, items: [], as: a b, loop_body: [{X}]}}",
+        ["3:49: 'a b' is no name; names match [A-Za-z_][A-Za-z0-9_-]*"],
+    ),
     "an empty body": (
         "each: {operator_type: foreach, items: [], loop_body: []}",
         ["3:56: the body is empty; it needs a task"],

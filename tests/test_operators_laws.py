@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
+import invariants
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nested_flows import flows, plan_of, run_flow
 
-from pytest_highway.events import (
-    AttemptEnded,
-    RunEnded,
-    RunStarted,
-    ScopeEntered,
-    TaskEnded,
-    TaskStarted,
-    ToolCalled,
-    decode_log,
-    encode_log,
-)
-from pytest_highway.planning.plan import Plan, Scope
+from pytest_highway.events import decode_log, encode_log
 from pytest_highway.transcript import LEVELS, transcript
 from pytest_highway.views import RunResult
 
@@ -32,53 +20,6 @@ QUICK = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-
-
-def check_ends(plan: Plan, result: RunResult) -> None:
-    """Every task of every scope that was entered has one end, and nothing of it follows."""
-    ended: dict[str, int] = {}
-    for place, event in enumerate(result.log):
-        if type(event) is TaskEnded:
-            assert event.path not in ended
-            ended[event.path] = place
-        elif event.path and type(event) is not ScopeEntered:
-            assert event.path not in ended, event
-    expected = Counter(paths(plan.scope, "", result))
-    assert Counter(list(ended)) == expected
-    assert type(result.log[0]) is RunStarted
-    assert [type(event) for event in result.log].count(RunEnded) == 1
-    assert type(result.log[-1]) is RunEnded
-    for event in result.log:
-        if type(event) is ScopeEntered:
-            inner = [place for path, place in ended.items() if path.startswith(f"{event.path}/")]
-            assert max(inner) < ended[event.owner]
-
-
-def paths(scope: Scope, prefix: str, result: RunResult) -> list[str]:
-    """The tasks of a scope and of those that were entered inside it."""
-    found = []
-    for node in scope.nodes:
-        path = prefix + node.id
-        found.append(path)
-        for event in result.log:
-            if type(event) is ScopeEntered and event.owner == path and node.body is not None:
-                found += paths(node.body, f"{event.path}/", result)
-    return found
-
-
-def check_calls(result: RunResult, width: int) -> None:
-    """Never more calls in flight than slots, and none of a task that has not started."""
-    started: set[str] = set()
-    open_calls: set[str] = set()
-    for event in result.log:
-        if type(event) is TaskStarted:
-            started.add(event.path)
-        elif type(event) is ToolCalled:
-            assert event.path in started
-            open_calls.add(event.path)
-            assert len(open_calls) <= width
-        elif type(event) is TaskEnded or (type(event) is AttemptEnded and event.called):
-            open_calls.discard(event.path)
 
 
 def check_replay(result: RunResult) -> None:
@@ -98,8 +39,7 @@ def test_every_run_keeps_the_promises_of_its_log(data: st.DataObject) -> None:
     latencies = data.draw(LATENCY)
     cancel_at = data.draw(st.sampled_from([None, None, 0.0, 1.0, 2.0, 3.5]))
     result, runner = run_flow(plan, latencies, cancel_at)
-    check_ends(plan, result)
-    check_calls(result, 2)
+    invariants.check(plan, result.log)
     check_replay(result)
     assert not [call for call in runner.made if call.frame.steps.gi_frame is not None]
     assert run_flow(plan, latencies, cancel_at)[0].log == result.log

@@ -25,6 +25,23 @@ FAULTS = {
         "fan: {operator_type: parallel, branches: {a: [x], b: [x]}}\n  x: {function: app.echo}",
         ["3:57: 'x' is a member of 'fan' already"],
     ),
+    "a task of a loop's body as a member": (
+        (
+            "fan: {operator_type: parallel, branches: {a: [x]}}\n"
+            "  each: {operator_type: foreach, items: [], loop_body: [x]}\n"
+            "  x: {function: app.echo}"
+        ),
+        ["3:49: 'x' belongs to the body of 'each' already"],
+    ),
+    "a task that counts as one of a loop's body": (
+        (
+            "fan: {operator_type: parallel, branches: {a: [x]}}\n"
+            "  each: {operator_type: foreach, items: [], "
+            "loop_body: [{task_id: x, function: app.echo}]}\n"
+            "  x: {function: app.echo, is_internal_loop_task: true}"
+        ),
+        ["3:49: 'x' belongs to a loop's body already"],
+    ),
     "itself as a member": (
         "fan: {operator_type: parallel, branches: {a: [fan]}}",
         ["3:49: 'fan' stands inside itself: fan -> fan"],

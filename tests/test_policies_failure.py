@@ -70,6 +70,13 @@ FAULTS = {
         f"{A}, consumes: [bilt]}}\n  b: {{function: app.echo, provides: [built]}}",
         ["3:38: no task provides 'bilt'; did you mean 'built'?"],
     ),
+    "consuming what a fallback provides": (
+        (
+            f"{A}, fallback_step: b}}\n  b: {{function: app.echo, provides: [x]}}\n"
+            "  c: {function: app.echo, consumes: [x]}"
+        ),
+        ["5:38: 'b', which provides 'x', is a fallback; nothing else may depend on it"],
+    ),
     "two providers": (
         f"{A}, provides: [x]}}\n  b: {{function: app.echo, provides: [x]}}",
         ["4:38: 'x' is provided by 'a' as well"],
@@ -81,6 +88,20 @@ FAULTS = {
     "a negative retry": (
         f"{A}, retry: -1}}",
         ["3:34: input should be greater than or equal to 0, got the number -1"],
+    ),
+    "names in retry_on that no attempt can fail with": (
+        (
+            f"{A}, retry: {{max_retries: 1, retry_on: [ValueErorr, Stuck, KeyError, CircuitOpen]}}}}\n"
+            "  b: {function: app.echo, retry_policy: {max_retries: 1, retry_on: ['builtins:Eror']}}"
+        ),
+        [
+            (
+                "3:62: unknown exception 'ValueErorr'; others are written 'module:Class'; "
+                "did you mean 'ValueError'?"
+            ),
+            "3:74: 'Stuck' ends a task or the run, and is never retried",
+            "4:69: 'builtins:Eror' is no exception",
+        ],
     ),
     "a bad template in env": (
         f"{A}, env: {{X: '{{{{ 1 + }}}}'}}}}",
@@ -100,6 +121,16 @@ def test_a_fallback_is_no_default(tmp_path: Path) -> None:
     """One task cannot stand in for all."""
     text = "name: w\ndefaults: {on_failure: {fallback: a}}\ntasks: {a: {function: app.echo}}\n"
     assert faults(tmp_path, text) == ["2:35: a fallback serves one task, so it is no default"]
+
+
+def test_a_default_names_exceptions_that_exist(tmp_path: Path) -> None:
+    """A typo there would turn retries off for the whole file."""
+    text = (
+        "name: w\ndefaults: {retry: {max_retries: 1, retry_on: [KeyEror]}}\n"
+        "tasks: {a: {function: app.echo}}\n"
+    )
+    unknown = "unknown exception 'KeyEror'; others are written 'module:Class'; "
+    assert faults(tmp_path, text) == [f"2:47: {unknown}did you mean 'KeyError'?"]
 
 
 def test_a_chain_of_three_thousand_fallbacks(tmp_path: Path) -> None:

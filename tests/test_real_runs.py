@@ -269,11 +269,14 @@ def test_exceptions_of_every_kind_come_back(run, where):
     assert {end.status for end in result.ends.values()} == {"failed"}
 
 
-@pytest.mark.parametrize("base", ["LookupError", "Local"])
-def test_retry_on_knows_exceptions_from_other_processes(run, base):
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("local", "LookupError"), ("picky", "Picky"), ("picky", '"real_tools:Picky"')],
+)
+def test_retry_on_knows_exceptions_from_other_processes(run, kind, named):
     """By their names and their bases, although the class itself could not travel."""
-    retry = f"{{max_retries: 1, retry_on: [{base}]}}"
-    result = run(f"t: {{function: real.raise_process, args: [local], retry: {retry}}}")
+    retry = f"{{max_retries: 1, retry_on: [{named}]}}"
+    result = run(f"t: {{function: real.raise_process, args: [{kind}], retry: {retry}}}")
     assert result.ends["t"].attempts == 2
 
 
@@ -471,6 +474,30 @@ def test_http_of_a_case_answers_in_threads_and_coroutines(run):
     result = run(tasks, case, top="max_concurrency: 6")
     assert [result.ends[f"t{number}"].value for number in range(6)] == list(range(6))
     assert sorted(each.path for each in result.requests) == [f"t{number}" for number in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("tool", "message"),
+    [
+        (
+            "fetch_process",
+            (
+                "'t' calls real.fetch_process in another process, where the answers of `http` do "
+                "not reach it; stub it, or let its isolation be 'thread'"
+            ),
+        ),
+        ("fetch_aside", "GET https://api.test/1 was requested outside of any task's call"),
+    ],
+    ids=["another process", "a thread that the tool starts"],
+)
+def test_http_that_the_answers_do_not_reach_fails_the_case(tmp_path, registry, tool, message):
+    """Nothing goes out to the network, whatever the case expects and the tool makes of it."""
+    file = tmp_path / "some.workflow.yaml"
+    case = "real: true\nhttp: {GET https://api.test/1: {return: {json: 1}}}\n"
+    file.write_text(workflow(f"t: {{function: real.{tool}, args: ['{URL}/1']}}", case))
+    loaded = load_file(file, file.name, registry)
+    done = run_case(loaded.cases[0], loaded.plan, registry)
+    assert done.faults[0].message == message
 
 
 def test_http_answers_stay_here_with_an_executor(run):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
 
 import httpx
 import pytest
 import tool_host
-from case_host import REGISTRY, Picky, QuotaExceeded, load, messages, run, text_of
+from case_host import REGISTRY, Picky, QuotaExceeded, headlines, load, messages, run, text_of
 
+from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.http_stub import HttpRequest
 from pytest_highway.cases.scripts import Scripts
-from pytest_highway.cases.simulation import _clock
+from pytest_highway.cases.simulation import _world
 from pytest_highway.cases.stubs import StubBook, Unstubbed
-from pytest_highway.clock import SystemClock
+from pytest_highway.clock import Clock, SystemClock
 from pytest_highway.errors import HighwayError
 from pytest_highway.exceptions import find_exception, make_exception
 from pytest_highway.reading.document import parse
@@ -254,6 +256,9 @@ def test_tools_named_under_real_run_for_real_and_stubs_still_win(tmp_path: Path)
     passes(tmp_path, LINE, case)
 
 
+HTTP = "stubs: {get: {call: real}}\nhttp: {GET http://a.test/: {return: {status: 200}}}"
+
+
 def test_real_true_runs_everything(tmp_path: Path) -> None:
     passes(tmp_path, LINE, "real: true\nexpect: {output: saved, usage: {tool_calls: 3}}")
 
@@ -267,6 +272,12 @@ def test_real_false_replaces_a_default(tmp_path: Path) -> None:
     assert messages(tmp_path, text) == []
 
 
+def clock_of(case: Case) -> Clock:
+    """The clock of a case's run."""
+    with ExitStack() as stack:
+        return _world(case, REGISTRY, None, None, stack).clock
+
+
 @pytest.mark.parametrize(
     ("real", "is_virtual"),
     [("[]", True), ("false", True), ("[app.twice]", True), ("true", False), ("[app.ask]", False)],
@@ -275,7 +286,33 @@ def test_the_clock_is_real_when_a_tool_with_effects_is(
     tmp_path: Path, real: str, is_virtual: bool
 ) -> None:
     (case,) = load(tmp_path, file_of(ASK, f"real: {real}\nexpect: {{status: success}}")).cases
-    assert isinstance(_clock(case, REGISTRY), SystemClock) is not is_virtual
+    assert isinstance(clock_of(case), SystemClock) is not is_virtual
+
+
+@pytest.mark.parametrize(
+    ("tasks", "words", "is_virtual"),
+    [
+        (ASK, "stubs: {ask: {call: real}}", False),
+        (ASK, "stubs: {app.ask: [{return: 1}, {call: real}]}", False),
+        (ASK, "stubs: {app.twice: {call: real}}", True),
+        ("get: {function: tools.fetch.get, args: ['http://a.test/']}", HTTP, True),
+        ("get: {function: app.ask}", HTTP, False),
+    ],
+    ids=["by its task", "by its name", "pure", "answered HTTP", "beside answered HTTP"],
+)
+def test_an_entry_that_calls_a_tool_with_effects_needs_the_real_clock(
+    tmp_path: Path, tasks: str, words: str, is_virtual: bool
+) -> None:
+    """As `real` does; HTTP that the case answers takes no time."""
+    (case,) = load(tmp_path, file_of(tasks, f"{words}\nexpect: {{status: success}}")).cases
+    assert isinstance(clock_of(case), SystemClock) is not is_virtual
+
+
+def test_now_beside_an_entry_that_calls_for_real_is_an_error(tmp_path: Path) -> None:
+    """The clock is the real one, so the word would say nothing."""
+    case = "now: 2026-01-01\nstubs: {ask: {call: real}}\nexpect: {status: success}"
+    (finding,) = headlines(tmp_path, file_of(ASK, case))
+    assert "so does the clock; `now` says nothing" in finding
 
 
 @pytest.mark.parametrize(
@@ -289,7 +326,7 @@ def test_the_clock_is_real_when_a_tool_with_effects_is(
 )
 def test_now_is_the_instant_at_which_the_run_starts(tmp_path: Path, now: str, instant: str) -> None:
     (case,) = load(tmp_path, file_of(ASK, f"{now}\nexpect: {{status: success}}")).cases
-    assert _clock(case, REGISTRY).started.isoformat() == instant
+    assert clock_of(case).started.isoformat() == instant
 
 
 # --- what an entry does --------------------------------------------------------------------------
@@ -329,9 +366,9 @@ def test_usage_and_logs_of_a_stub_count_as_those_of_the_tool(tmp_path: Path) -> 
 
 def test_a_real_call_keeps_its_own_usage_and_adds_that_of_the_stub(tmp_path: Path) -> None:
     case = """
-    stubs: {spend: {call: real, after: 3s, usage: {tokens: 1}, log: {info: before}}}
+    stubs: {spend: {call: real, after: 30ms, usage: {tokens: 1}, log: {info: before}}}
     expect:
-      duration: 3s
+      duration: {$ge: 0.03}
       usage: {cost: 0.1, tokens: 8}
       transcript: {level: log, lines: ["info: before", "info: spent"]}
     """
@@ -708,6 +745,7 @@ def test_a_request_outside_of_a_call_is_refused() -> None:
     book = StubBook(Scripts({}, {}, {}), False, None, {})  # type: ignore[arg-type]  # never asked
     with pytest.raises(Unstubbed, match="requested outside of any task"):
         book.respond(HttpRequest("GET", "http://a.test/", {}, "", None))
+    assert [each.loc for each in book.faults] == [("http",)]
 
 
 def test_a_task_stub_is_narrower_than_http(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import enum
 import threading
 from collections import OrderedDict, UserDict
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_highway.expressions.closures import Roots
 from pytest_highway.expressions.expression import (
     MAX_SIZE,
     MAX_SOURCE,
@@ -17,7 +20,14 @@ from pytest_highway.expressions.expression import (
     MissingValue,
     Reference,
 )
-from pytest_highway.expressions.template import compile_data, compile_template, copy_data
+from pytest_highway.expressions.template import (
+    Renderer,
+    Template,
+    compile_data,
+    compile_template,
+    copy_data,
+    parse_template,
+)
 
 
 class Colour(enum.StrEnum):
@@ -295,3 +305,96 @@ def test_values_are_never_rendered(value: str) -> None:
     assert compile_template("<{{ v }}>").render(roots) == f"<{value}>"
     assert compile_template("<{{ v }}|{{ v }}>").render(roots) == f"<{value}|{value}>"
     assert compile_data(["{{ v }}"]).render(roots) == [value]
+
+
+# --- one path in text ------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    ["", "a", " b\n", "{", "}", "}}", "results", "true", "in", ".a", ".n", ".0", ".01", "list", "-"]
+)
+PATHS = st.sampled_from(
+    [
+        "results.a.title",
+        "results.a.n",
+        "results.a.list.0",
+        "results.a.list",
+        "results.a.yes",
+        "results.a.list.1.b",
+        "results.a.list.title",
+        "results.a.title.x",
+        "results.a-b.c",
+        "results.a-.c",
+        "results.x.y",
+        "results",
+        "variables.name",
+        "variables.nested.x",
+        "odd.lock",
+        "odd.deep",
+        "odd.name",
+        "odd.colour",
+        "odd.x",
+        "tuple.0",
+        "tuple.5",
+        "in.x",
+        "true",
+        "true.y",
+        "none.a",
+    ]
+)
+
+
+def outcome(render: Callable[[Roots], object]) -> object:
+    """What a template gives, with its type, or how its fault is told."""
+    try:
+        value = render(ROOTS)
+    except ExpressionError as error:
+        fields = (error.message, error.offset, error.text, getattr(error, "reference", None))
+        return type(error), fields, type(error.__cause__), type(error.__context__)
+    return type(value), value if "Lock" not in repr(value) else None
+
+
+@settings(max_examples=600, derandomize=True, deadline=None)
+@given(st.tuples(PIECES, PIECES, st.sampled_from(["", " ", "\n"]), PATHS, PIECES, PIECES))
+def test_one_path_in_text_is_what_the_parser_makes_of_it(
+    parts: tuple[str, str, str, str, str, str],
+) -> None:
+    """The same references, the same values of the same types, the same faults at the same places."""
+    first, second, blank, path, third, fourth = parts
+    text = f"{first}{second}{{{{{blank}{path}{blank}}}}}{third}{fourth}"
+    assert both(text, compile_template) == both(text, lambda text: Parsed(*parse_template(text)))
+
+
+class Parsed(NamedTuple):
+    """What the parser alone makes of a text."""
+
+    references: tuple[Reference, ...]
+    renderer: Renderer
+
+    def render(self, roots: Roots) -> object:
+        """Its value."""
+        return self.renderer.render(roots)
+
+
+def both(text: str, make: Callable[[str], Template | Parsed]) -> object:
+    """What a text reads and renders, or why it cannot be compiled."""
+    try:
+        made = make(text)
+    except ExpressionError as error:
+        return error.message, error.offset, error.text
+    return made.references, outcome(made.render)
+
+
+@pytest.mark.parametrize("length", [MAX_SIZE - 2, MAX_SIZE - 1])
+def test_one_path_in_text_is_bounded(length: int) -> None:
+    """The text around counts, as it does for the parser."""
+    roots = {"results": {"a": "x" * length}}
+    text = "<{{results.a}}>"
+    assert sized(compile_template(text), roots) == sized(parse_template(text)[1], roots)
+
+
+def sized(renderer: Renderer, roots: Roots) -> object:
+    """The length of a text, or why there is none."""
+    try:
+        return len(str(renderer.render(roots)))
+    except ExpressionError as error:
+        return str(error)

@@ -56,6 +56,8 @@ def call(registry, host):
         ("tools.fetch.", ["read", "write"], ["thread"], [True]),
         ("tools.shell.", ["write"], ["subprocess"], [True]),
         ("tools.command.", ["write"], ["subprocess"], [True]),
+        ("tools.python.", ["write"], ["subprocess"], [True]),
+        ("tools.powershell.", ["write"], ["subprocess"], [True]),
     ],
 )
 def test_each_group_has_its_effects_and_isolation(registry, group, effects, isolation, bulkhead):
@@ -86,7 +88,7 @@ FETCH = "url, headers=None, json=None, data=None, params=None, timeout=None"
         ("tools.events.emit", "name, data=None"),
         ("tools.fetch.get", FETCH),
         ("tools.fetch.delete", FETCH),
-        ("tools.shell.run", "command, cwd=None, env=None, input=None"),
+        ("tools.shell.run", "command, cwd=None, env=None, input=None, shell=None"),
         ("tools.command.run", "program, /, *arguments, cwd=None, env=None, input=None"),
     ],
 )

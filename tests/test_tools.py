@@ -427,6 +427,7 @@ BUILT_IN = (
     "tools.events.emit",
     *("tools.fetch.get", "tools.fetch.head", "tools.fetch.post", "tools.fetch.put"),
     *("tools.fetch.patch", "tools.fetch.delete", "tools.shell.run", "tools.command.run"),
+    *("tools.python.run", "tools.powershell.run"),
 )
 
 

@@ -18,12 +18,19 @@ from typing import Final
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.declared import Declared
 from pytest_highway.cases.models import SIDES, ExpectedTask
-from pytest_highway.cases.scripts import compile_scripts, is_path, pattern_findings
+from pytest_highway.cases.scripts import (
+    FETCH_TOOLS,
+    compile_scripts,
+    is_path,
+    pattern_findings,
+    stands_for_nothing,
+)
 from pytest_highway.errors import Diagnostic, HighwayError, did_you_mean, listed
 from pytest_highway.exceptions import check_fault
 from pytest_highway.matching.lines import line_faults
 from pytest_highway.matching.matchers import shown
 from pytest_highway.matching.patterns import word_of
+from pytest_highway.planning.lock_checks import taken_in
 from pytest_highway.planning.plan import Loc
 from pytest_highway.tools import Registry
 
@@ -42,16 +49,25 @@ CONDITIONAL: Final = ("skipif", "xfail")
 def check_case(case: Case, declared: Declared, registry: Registry) -> tuple[Case, list[Diagnostic]]:
     """The case with its compiled stubs, and all findings about it."""
     scripts, found = compile_scripts(case, registry, declared)
+    case = replace(case, scripts=scripts)
     checker = _Checker(case, declared, registry)
     checker.check()
-    return replace(case, scripts=scripts), [*found, *checker.found]
+    return case, [*found, *checker.found]
 
 
-def runs_on_real_clock(real: bool | Sequence[str], registry: Registry) -> bool:
-    """Whether `real` of a case lets a tool with effects run, so that time cannot be virtual."""
-    if isinstance(real, bool):
-        return real
-    tools = [registry.get(name) for name in real]
+def runs_on_real_clock(case: Case, registry: Registry) -> bool:
+    """Whether a case lets a tool with effects run for real, so that time cannot be virtual.
+
+    By `real`, or by a stub that says `call: real`; there a fetch tool is none where the case
+    answers HTTP.
+    """
+    real = case.model.real
+    if real is True:
+        return True
+    tools = [registry.get(name) for name in real or ()]
+    for name in () if case.scripts is None else case.scripts.real_tools:
+        if not (case.model.http and name.startswith(FETCH_TOOLS)):
+            tools.append(registry.get(name))
     return any(tool is not None and tool.effects != "pure" for tool in tools)
 
 
@@ -71,7 +87,8 @@ class _Checker:
         for name in model.env:
             self._known(name, declared.env, "environment variable", ("env", name), key=True)
         for name in model.stubs:
-            self._stub_name(name, ("stubs", name))
+            if not stands_for_nothing(name, self.case, declared):
+                self._stub_name(name, ("stubs", name))
         self._world()
         self._fixtures()
         for number, mark in enumerate(model.marks):
@@ -130,16 +147,21 @@ class _Checker:
             self.fault(loc, message, key=True)
 
     def _world(self) -> None:
-        model = self.case.model
+        model, declared = self.case.model, self.declared
         names = [] if isinstance(model.real, bool) else model.real
         for number, name in enumerate(names):
             self._tool(name, ("real", number))
-        if model.now is not None and self._is_on_real_clock():
+        if model.locks and declared.plan is not None:
+            self._locks(taken_in(declared.plan))
+        if model.now is not None and runs_on_real_clock(self.case, self.registry):
             message = "tools with effects run for real, and so does the clock; `now` says nothing"
             self.fault(("now",), message, key=True)
 
-    def _is_on_real_clock(self) -> bool:
-        return runs_on_real_clock(self.case.model.real, self.registry)
+    def _locks(self, taken: Sequence[str]) -> None:
+        for name in self.case.model.locks:
+            if name not in taken and "{{" not in name:
+                near = did_you_mean(name, taken)
+                self.fault(("locks", name), f"nothing takes the lock {name!r}{near}", key=True)
 
     def _fixtures(self) -> None:
         for number, name in enumerate(self.case.model.fixtures):

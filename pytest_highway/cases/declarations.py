@@ -9,17 +9,19 @@ was written where is kept by its `Origin`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
 from pytest_highway.cases.models import CaseModel
-from pytest_highway.cases.origins import DEFAULTS, MERGED, Origin, merge_defaults
+from pytest_highway.cases.origins import CASE_NAME, DEFAULTS, MERGED, Origin, merge_defaults
+from pytest_highway.cases.products import PRODUCT, expand_product
 from pytest_highway.cases.rendering import Renderer
-from pytest_highway.errors import Diagnostic, SourceError
+from pytest_highway.cases.sharing import joined, with_shared_stubs
+from pytest_highway.errors import Diagnostic, SourceError, did_you_mean
 from pytest_highway.planning.plan import Loc
 from pytest_highway.reading.document import Document
 from pytest_highway.reading.validation import faults_of
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Origin", "read_cases", "read_defaults"]
 
-CASE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 RESERVED = "check"
+HERE = Path()
 
 # What stands in for an expectation that is missing or cannot be read, so that the rest is checked.
 PLACEHOLDER: Final[Mapping[str, object]] = {"status": "success"}
@@ -84,15 +86,17 @@ class Case:
         )
 
 
-def read_cases(document: Document) -> tuple[list[Case], list[Diagnostic]]:
+def read_cases(document: Document, folder: Path = HERE) -> tuple[list[Case], list[Diagnostic]]:
     """All cases of a document, in file order, and what is wrong with them.
 
-    A case with faults is among them, without what is wrong in it: for more checks, not to run.
+    `folder` is that of the document's file, for what it includes. A case with faults is among them,
+    without what is wrong in it: for more checks, not to run.
     """
     data = _mapping(document.data)
     tests, defaults = data.get("tests"), _mapping(data.get(DEFAULTS))
     cases: list[Case] = []
     faults: list[Diagnostic] = []
+    wide = with_shared_stubs(document, (DEFAULTS,), defaults, folder, faults)
     # Of another shape, `tests` is the workflow model's to report.
     for name, raw in _mapping(tests).items():
         loc: Loc = ("tests", name)
@@ -103,12 +107,13 @@ def read_cases(document: Document) -> tuple[list[Case], list[Diagnostic]]:
             message = "expected a mapping with `expect` and whatever else makes a case"
             faults.append(document.diagnostic(loc, message))
             continue
-        origin = Origin(document, loc, raw, defaults)
-        faults += _expand(name, origin, merge_defaults(defaults, raw), cases.append)
+        own = with_shared_stubs(document, loc, raw, folder, faults)
+        origin = Origin(document, loc, raw, defaults, shared=joined(wide, own))
+        faults += _expand(name, origin, merge_defaults(wide.data, own.data), cases.append)
     return cases, faults
 
 
-def read_defaults(document: Document) -> tuple[Case | None, list[Diagnostic]]:
+def read_defaults(document: Document, folder: Path = HERE) -> tuple[Case | None, list[Diagnostic]]:
     """`test_defaults` as a case that expects success at least, to be checked and never run.
 
     So that what every case replaces is checked as well. None when there are no defaults.
@@ -118,18 +123,21 @@ def read_defaults(document: Document) -> tuple[Case | None, list[Diagnostic]]:
         return None, []
     if not isinstance(defaults, Mapping):
         return None, [document.diagnostic((DEFAULTS,), "expected a mapping")]
-    origin = Origin(document, (DEFAULTS,), defaults)
+    found: list[Diagnostic] = []
+    own = with_shared_stubs(document, (DEFAULTS,), defaults, folder, found)
+    origin = Origin(document, (DEFAULTS,), defaults, shared=own.files)
+    found += expand_product(_mapping(defaults.get("params")), origin).found
     # Which params there are is known to each case alone, so nothing is rendered.
     renderer = Renderer(origin, {}, ("params", "fixtures"), None)
-    written = {"expect": dict(PLACEHOLDER), **defaults}
+    written = {"expect": dict(PLACEHOLDER), **own.data}
     data = renderer.render_case(written)
     model, faults = _validated(origin, data, renderer.waiting)
     case = Case(DEFAULTS, DEFAULTS, "", origin, written, data, {}, model, pending=True)
-    return case, [*renderer.faults, *faults]
+    return case, [*found, *renderer.faults, *faults]
 
 
 def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}  # Data of a document; an ABC's test is slow.
 
 
 def _sequence(value: object) -> Sequence[object]:
@@ -148,11 +156,14 @@ def _expand(
     params = merged["params"]
     if not isinstance(params, Mapping) or not params:
         return [origin.fault(("params",), "expected a mapping {id: values} with one id at least")]
-    faults: list[Diagnostic] = []
+    params, moved, faults = expand_product(params, origin)
+    if moved:
+        origin, merged = replace(origin, moved=moved), {**merged, "params": params}
     for param, values in params.items():
         loc: Loc = ("params", param)
         if not CASE_NAME.fullmatch(param):
-            message = f"the param id {param!r} does not match [A-Za-z0-9_.-]+"
+            near = did_you_mean(param, [PRODUCT])
+            message = f"the param id {param!r} does not match [A-Za-z0-9_.-]+{near}"
             faults.append(origin.fault(loc, message, key=True))
         elif not isinstance(values, Mapping):
             message = "expected a mapping of values, each read as {{params.name}}"
@@ -214,8 +225,8 @@ def _validated(
     try:
         model = CaseModel.model_validate(data)
     except ValidationError as error:
-        open_places = [origin.document.position(origin.place(loc)) for loc in waiting]
-        faults = faults_of(error, data, origin.document, origin.place)
+        open_places = [origin.position(loc) for loc in waiting]
+        faults = faults_of(error, data, origin)
         found += [each for each in faults if each.position not in open_places]
         model = _partial_model(data, [each["loc"] for each in error.errors()])
     if not model.expect.model_fields_set:

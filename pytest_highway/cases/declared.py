@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from pytest_highway.planning.plan import Node, Plan
+from pytest_highway.reading.document import Document
+from pytest_highway.reading.translated import Translated
 
 __all__ = ["Declared", "Operator"]
 
@@ -29,38 +31,66 @@ class Operator(NamedTuple):
     kind: str
     tool: str = ""
     branches: tuple[str, ...] = ()
+    is_step: bool = False
 
 
-@dataclass(slots=True)
+class Operators(NamedTuple):
+    """The operators of a workflow by path, and by bare id, and the results that they write."""
+
+    by_path: dict[str, Operator]
+    by_name: dict[str, list[Operator]]
+    results: list[str]
+
+
 class Declared:
-    """The names that a workflow declares; `names` leads from a bare id to all its operators.
+    """The names that a workflow declares; see the module on paths.
 
-    `plan`, where there is one, knows the tasks of the files that the workflow runs as well.
+    Its tasks are only walked through when a case names one. `plan`, where there is one, knows the
+    tasks of the files that the workflow runs as well.
     """
 
-    tasks: dict[str, Operator] = field(default_factory=dict)
-    names: dict[str, list[Operator]] = field(default_factory=dict)
-    results: list[str] = field(default_factory=list)
-    variables: list[str] = field(default_factory=list)
-    env: list[str] = field(default_factory=list)
-    plan: Plan | None = None
+    def __init__(self, data: Mapping[str, object], tasks: Entries, *, has_steps: bool) -> None:
+        self.plan: Plan | None = None
+        self.has_steps = has_steps
+        self._data = data
+        self._tasks = tasks
 
     @classmethod
-    def by(cls, data: object) -> Declared | None:
-        """What a workflow's plain data declares; None when it has no tasks at all."""
-        tasks = data.get("tasks") if isinstance(data, Mapping) else None
-        if not isinstance(data, Mapping) or not isinstance(tasks, Mapping):
+    def by(cls, document: Document) -> Declared | None:
+        """What a workflow's text declares; None when it has no tasks at all."""
+        data = document.data
+        tasks = data.get("tasks") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(tasks, dict):
             return None
-        declared = cls(variables=_keys(data.get("variables")), env=_keys(data.get("env")))
-        walker = _Walker(declared, tasks)
-        for name, each in tasks.items():
+        return cls(data, tasks, has_steps=isinstance(document, Translated))
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of variables."""
+        return [*_mapping(self._data.get("variables"))]
+
+    @property
+    def env(self) -> list[str]:
+        """The names of environment variables."""
+        return [*_mapping(self._data.get("env"))]
+
+    @property
+    def results(self) -> list[str]:
+        """The keys of results that are there when the run has ended."""
+        return self._operators.results
+
+    @cached_property
+    def _operators(self) -> Operators:
+        walker = _Walker(self._tasks, has_steps=self.has_steps)
+        for name, each in self._tasks.items():
             if name not in walker.in_bodies:
                 walker.add(name, each, "", inside_foreach=False)
-        return declared
+        return walker.found
 
     def find(self, path: str) -> Operator | None:
         """The operator of a path; iterations may have any number or key."""
-        found = self.tasks.get(path) or self.tasks.get(ITERATION.sub(_starred, path))
+        known = self._operators.by_path
+        found = known.get(path) or known.get(ITERATION.sub(_starred, path))
         if found is None and self.plan is not None:
             node = self.plan.find(path)
             found = None if node is None else _operator(node)
@@ -70,53 +100,64 @@ class Declared:
         """The operators that a bare id or a path means."""
         found = self.find(name)
         if found is not None or self.plan is None:
-            return [found] if found is not None else self.names.get(name, [])
+            return [found] if found is not None else self._operators.by_name.get(name, [])
         return [_operator(node) for node in self.plan.named(name)]
+
+    def calling(self, name: str) -> list[Operator]:
+        """The operators whose calls a stub of this name answers: of a tool, an id or a path."""
+        inside = [] if self.plan is None else [_operator(node) for node in self.plan.walk()]
+        of_tool = [
+            each for each in (*self._operators.by_path.values(), *inside) if each.tool == name
+        ]
+        return of_tool or self.named(name)
 
     def known(self) -> list[str]:
         """Paths and bare ids, for messages."""
         inside = [] if self.plan is None else [node.id for node in self.plan.walk()]
-        return [*dict.fromkeys([*self.tasks, *self.names, *inside])]
+        by_path, by_name, _ = self._operators
+        return [*dict.fromkeys([*by_path, *by_name, *inside])]
 
 
 def _operator(node: Node) -> Operator:
     tool = "" if node.tool is None else node.tool.name
-    return Operator(node.kind, tool, tuple(node.branches))
+    return Operator(node.kind, tool, tuple(node.branches), node.is_step)
 
 
 def _starred(match: re.Match[str]) -> str:
     return LOOPS["foreach"] if match[0].startswith("[") else LOOPS["while"]
 
 
-def _keys(value: object) -> list[str]:
-    return list(value) if isinstance(value, Mapping) else []
-
-
 class _Walker:
     """One walk through tasks and bodies; whatever has a wrong shape is passed over."""
 
-    def __init__(self, declared: Declared, tasks: Entries) -> None:
-        self.declared = declared
+    def __init__(self, tasks: Entries, *, has_steps: bool) -> None:
+        self.found = Operators({}, {}, [])
+        self.has_steps = has_steps
         self.tasks = tasks
         self.open: list[str] = []  # listed by id, from the outside in: a loop may list itself
         self.in_bodies = {
-            name for each in tasks.values() for name in _listed(each, tasks, set(), in_body=False)
+            name
+            for each in tasks.values()
+            if isinstance(each, dict) and ("loop_body" in each or "branches" in each)
+            for name in _listed(each, tasks, set(), in_body=False)
         }
 
     def add(self, name: str, each: object, prefix: str, *, inside_foreach: bool) -> None:
         """Take down an operator and what is inside it."""
-        operator = each if isinstance(each, Mapping) else {}
+        operator = _mapping(each)
         kind = str(operator.get("operator_type", "task"))
         branches = _mapping(operator.get("branches"))
-        found = Operator(kind, str(operator.get("function", "")), tuple(branches))
+        function = str(operator.get("function", ""))
+        found = Operator(kind, function, tuple(branches), self.has_steps)
         path = prefix + name
-        if path in self.declared.tasks:
+        by_path, by_name, results = self.found
+        if path in by_path:
             return
-        self.declared.tasks[path] = found
-        self.declared.names.setdefault(name, []).append(found)
+        by_path[path] = found
+        by_name.setdefault(name, []).append(found)
         key = operator.get("result_key")
         if isinstance(key, str) and not inside_foreach:
-            self.declared.results.append(key)
+            results.append(key)
         for branch, entries in branches.items():
             self._list(entries, f"{path}.{branch}/", prefix, inside_foreach=inside_foreach)
         if kind in LOOPS:
@@ -127,7 +168,7 @@ class _Walker:
     def _list(self, entries: object, inline: str, by_id: str, *, inside_foreach: bool) -> None:
         """The operators of a body or a branch: inline ones, and those listed by id."""
         for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, Mapping) and isinstance(entry.get("task_id"), str):
+            if isinstance(entry, dict) and isinstance(entry.get("task_id"), str):
                 self.add(str(entry["task_id"]), entry, inline, inside_foreach=inside_foreach)
             elif isinstance(entry, str) and entry in self.tasks and entry not in self.open:
                 self.open.append(entry)
@@ -136,7 +177,7 @@ class _Walker:
 
 
 def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _listed(each: object, tasks: Entries, seen: set[str], *, in_body: bool) -> Iterator[str]:
@@ -154,7 +195,7 @@ def _listed(each: object, tasks: Entries, seen: set[str], *, in_body: bool) -> I
             if is_new:
                 seen.add(str(name))
                 yield str(name)
-            if isinstance(entry, Mapping):
+            if isinstance(entry, dict):
                 yield from _listed(entry, tasks, seen, in_body=in_body)
             elif is_new:
                 yield from _listed(tasks[str(name)], tasks, seen, in_body=in_body)

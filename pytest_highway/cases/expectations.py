@@ -7,6 +7,7 @@ write there instead. All words are checked; failures come in the order of the fi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -38,6 +39,11 @@ __all__ = ["NOTHING", "Checked", "Failure", "check_expectations"]
 NOTHING = MISSING
 # Calls that are listed below a failure about their number.
 SHOWN_CALLS = 10
+# The lines of a transcript with which those of a task begin.
+HEADS = {
+    "tasks": re.compile(r"((?:[^\s:\[]|\[[^\]]*\])+): "),
+    "engine": re.compile(r"Orchestrator: Executing task (.+)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Failure:
 
     `loc` is its place in the case; `detail` or `difference` is what is shown below the first line;
     `update` what an update would write at `target`, which is `loc` when it is empty (`golden`: into
-    the golden file instead).
+    the golden file instead). A transcript that stands in the case differs first in its `line`.
     """
 
     loc: Loc
@@ -56,25 +62,26 @@ class Failure:
     golden: bool = False
     difference: LineDifference | None = None
     target: Loc = ()
+    line: int | None = None
 
     @property
     def edited(self) -> Loc:
         """The place in the case that an update would rewrite."""
         return self.target or self.loc
 
-    def shown(self, limit: int | None) -> str:
-        """What stands below the first line; a diff has at most `limit` lines."""
-        return self.detail if self.difference is None else self.difference.render(limit)
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the checks look at: the case, its run, the tools, and the golden file's text if any."""
+    """What the checks look at: the case, its run, the tools, and the golden file's text if any.
+
+    `as_shown` makes of expected lines what a transcript would show of them.
+    """
 
     case: Case
     result: RunResult
     registry: Registry
     golden: Callable[[], str | None]
+    as_shown: Callable[[Sequence[str]], list[str]] = list
 
 
 def check_expectations(checked: Checked) -> list[Failure]:
@@ -85,8 +92,7 @@ def check_expectations(checked: Checked) -> list[Failure]:
         if word in CHECKS:
             failures += CHECKS[word](checked, expect)
     if len(failures) > 1:
-        origin = checked.case.origin
-        failures.sort(key=lambda each: origin.document.position(origin.place(each.loc)))
+        failures.sort(key=lambda each: checked.case.origin.position(each.loc))
     return failures
 
 
@@ -372,12 +378,17 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
         yield Failure(loc, "transcript: the golden file does not exist", update=actual, golden=True)
         return
     wanted = split_lines(text) if text is not None else cast("list[str]", model.lines)
-    difference = compare_lines(wanted, actual, model.match)
+    heads = HEADS.get(model.level)
+    difference = compare_lines(wanted, actual, model.match, heads)
+    if difference is not None and (shown_lines := checked.as_shown(wanted)) != wanted:
+        wanted = shown_lines
+        difference = compare_lines(wanted, actual, model.match, heads)
     if difference is not None:
         update = update_lines(wanted, actual) if model.match == "exact" else NOTHING
         summary = "the golden file is empty" if text == "" else difference.summary
         message = f"transcript: {summary}"
-        yield Failure(loc, message, "", update, in_file, difference)
+        line = None if in_file else difference.first_expected
+        yield Failure(loc, message, "", update, in_file, difference, line=line)
 
 
 def _transcript_loc(checked: Checked) -> Loc:

@@ -25,7 +25,7 @@ from pytest_highway.planning.plan import Loc
 __all__ = ["Renderer"]
 
 # Below these words of a stub stands what it answers; of HTTP, only what fills the reply.
-ANSWERS: Final = frozenset({"return", "stdout", "stderr", "raise", "log"})
+ANSWERS: Final = frozenset({"return", "stdout", "stderr", "outputs", "raise", "log"})
 REPLIES: Final = frozenset({"json", "text", "headers"})
 # What an answer may read below `call`, by the word of the case that it stands under.
 SEEN: Final[Mapping[str, tuple[str, ...]]] = {

@@ -26,12 +26,14 @@ from pytest_highway.expressions.values import ATOMS
 from pytest_highway.matching.matchers import MATCHERS, faults
 from pytest_highway.matching.patterns import word_of
 from pytest_highway.planning.plan import Loc
+from pytest_highway.steps.shells import is_shell_name
 from pytest_highway.tool_context import LogLevel, parse_usage
 from pytest_highway.toolbox.json_body import ABSENT
+from pytest_highway.toolbox.process import PROCESS_TOOLS
 from pytest_highway.tools import Registry
 
 __all__ = [
-    "PROCESS_TOOLS",
+    "FETCH_TOOLS",
     "HttpRule",
     "Raising",
     "Rule",
@@ -41,15 +43,19 @@ __all__ = [
     "compile_scripts",
     "is_path",
     "pattern_findings",
+    "stands_for_nothing",
 ]
 
-# Stubs of these stand at the process boundary.
-PROCESS_TOOLS: Final = ("tools.shell.run", "tools.command.run")
-# What the value of such a tool consists of, and of which type each part is.
-FINISHED: Final = {"exit_code": int, "stdout": str, "stderr": str}
+# The requests of these are answered by a case's `http`.
+FETCH_TOOLS: Final = "tools.fetch."
+# What the value of a process tool consists of, and of which type each part is; a step's has the
+# last one.
+FINISHED: Final = {"exit_code": int, "stdout": str, "stderr": str, "outputs": dict}
+KINDS: Final = {int: "a whole number", str: "text", dict: "a mapping"}
 
-# Each stub says exactly one of these; stdout and stderr go with `exit`.
+# Each stub says exactly one of these; those of ENDED go with `exit`, which `outputs` implies.
 ANSWER_WORDS: Final = ("return", "raise", "call", "exit")
+ENDED: Final = ("stdout", "stderr", "outputs")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 # The fields of the models whose names in the file are others.
 WRITTEN: Final = {"answer": "return", "error": "raise", "json_body": "json"}
@@ -87,6 +93,13 @@ class StubRule(Rule):
     log: tuple[tuple[LogLevel, Value], ...] = ()
     usage: tuple[Decimal, int] | None = None
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it answers everything, always alike, and does nothing else."""
+        answers_all = self.times is None and self.args is ABSENT and self.kwargs is ABSENT
+        does_more = self.is_real or self.log or self.usage is not None or self.error is not None
+        return answers_all and self.value.constant and not does_more
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRule(Rule):
@@ -104,7 +117,7 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The rules for one name; `may_stay_unused` holds for what comes from `test_defaults`."""
+    """The rules for one name; `may_stay_unused` holds for what other cases have as well."""
 
     name: str
     loc: Loc
@@ -114,11 +127,15 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
-    """All scripts of a case: of tasks by id or path, of tools by name, of HTTP by normal key."""
+    """All scripts of a case: of tasks by id or path, of tools by name, of HTTP by normal key.
+
+    `real_tools` are those that an entry lets run for real.
+    """
 
     tasks: Mapping[str, Script]
     tools: Mapping[str, Script]
     http: Mapping[tuple[str, str], Script]
+    real_tools: tuple[str, ...] = ()
 
 
 def is_path(name: str) -> bool:
@@ -132,18 +149,40 @@ def compile_scripts(
     """The scripts of a case, and what is wrong with them."""
     compiler = _Compiler(case, registry)
     stubs = {
-        name: compiler.script(name, entries, process=_is_process(name, declared))
+        name: compiler.script(name, entries, _parts_of(name, declared))
         for name, entries in case.model.stubs.items()
+        if not stands_for_nothing(name, case, declared)
     }
     http = compiler.http_scripts(case.model.http)
     tasks = {name: each for name, each in stubs.items() if is_path(name)}
     tools = {name: each for name, each in stubs.items() if name not in tasks}
-    return Scripts(tasks, tools, http), compiler.found
+    calling = [name for name, each in stubs.items() if any(map(_is_real, each.rules))]
+    real = [tool for name in calling for tool in _tools_of(name, declared)]
+    return Scripts(tasks, tools, http, tuple(dict.fromkeys(real))), compiler.found
 
 
-def _is_process(name: str, declared: Declared) -> bool:
-    """Whether a stub stands at the boundary of a process."""
-    return name in PROCESS_TOOLS or any(each.tool in PROCESS_TOOLS for each in declared.named(name))
+def _is_real(rule: Rule) -> bool:
+    return isinstance(rule, StubRule) and rule.is_real
+
+
+def _tools_of(name: str, declared: Declared) -> list[str]:
+    """The tools whose calls a stub answers: the one that it names, or those of its tasks."""
+    return [each.tool for each in declared.named(name)] if is_path(name) else [name]
+
+
+def stands_for_nothing(name: str, case: Case, declared: Declared) -> bool:
+    """Whether a stub is of a shared file, and for a task that only other workflows have."""
+    if not is_path(name) or not case.origin.is_included(("stubs", name)):
+        return False
+    return not any(each.kind == "task" for each in declared.named(name))
+
+
+def _parts_of(name: str, declared: Declared) -> tuple[str, ...]:
+    """The parts of a finished process that a stub may tell; none where it answers no process."""
+    found = [each for each in declared.calling(name) if each.tool in PROCESS_TOOLS]
+    if not found and name not in PROCESS_TOOLS:
+        return ()
+    return tuple(FINISHED) if any(each.is_step for each in found) else tuple(FINISHED)[:-1]
 
 
 class _Compiler:
@@ -157,17 +196,22 @@ class _Compiler:
     def fault(self, loc: Loc, message: str, *, key: bool = False) -> None:
         self.found.append(self.case.origin.fault(loc, message, key=key))
 
+    def _is_shared(self, loc: Loc) -> bool:
+        """Whether other cases have the script as well, so that this one need not use it."""
+        origin = self.case.origin
+        return origin.is_included(loc) or origin.from_defaults(loc)
+
     def _waits(self, name: str) -> bool:
         """Whether a name is not known before its fixture is."""
         return self.case.pending and "{{" in name
 
-    def script(self, name: str, entries: Sequence[StubEntry], *, process: bool) -> Script:
+    def script(self, name: str, entries: Sequence[StubEntry], parts: Sequence[str]) -> Script:
         rules = [
-            self._stub_rule(entry, loc, endless=endless, process=process)
+            self._stub_rule(entry, loc, parts, endless=endless)
             for entry, loc, endless in self._placed(("stubs", name), entries)
         ]
         loc: Loc = ("stubs", name)
-        return Script(name, loc, rules, self.case.origin.from_defaults(loc))
+        return Script(name, loc, rules, self._is_shared(loc))
 
     def http_scripts(
         self, http: Mapping[str, Sequence[HttpEntry]]
@@ -189,7 +233,7 @@ class _Compiler:
             if key in scripts:
                 message = f"{name!r} means the same requests as {scripts[key].name!r}; join them"
                 self.fault(loc, message, key=True)
-            scripts[key] = Script(name, loc, rules, self.case.origin.from_defaults(loc))
+            scripts[key] = Script(name, loc, rules, self._is_shared(loc))
         return scripts
 
     def _placed(self, loc: Loc, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Loc, bool]]:
@@ -203,15 +247,23 @@ class _Compiler:
 
     # --- entries ---------------------------------------------------------------------------------
 
-    def _stub_rule(self, entry: StubEntry, loc: Loc, *, endless: bool, process: bool) -> StubRule:
+    def _stub_rule(
+        self, entry: StubEntry, loc: Loc, parts: Sequence[str], *, endless: bool
+    ) -> StubRule:
         given = {WRITTEN.get(each, each) for each in entry.model_fields_set}
-        self._check_words(given, loc, process=process)
+        if "outputs" in given and given.isdisjoint(ANSWER_WORDS):
+            given.add("exit")  # What hands on values has ended well.
+        self._check_words(given, loc, parts)
         answer, place = entry.answer, (*loc, "return")
         if "exit" in given:
-            answer = {"exit_code": entry.exit, "stdout": entry.stdout, "stderr": entry.stderr}
+            finished = (entry.exit or 0, entry.stdout, entry.stderr, entry.outputs)
+            answer = dict(zip(FINISHED, finished, strict=True))
             place = loc
-        elif process:
-            self._check_finished(answer, place)
+            self._check_outputs(entry.outputs, (*loc, "outputs"))
+            if "outputs" not in given:
+                del answer["outputs"]
+        elif parts:
+            self._check_finished(answer, place, parts)
         when = entry.when
         patterns: dict[str, object] = {}
         for word, kind in (("args", list), ("kwargs", dict)):
@@ -234,9 +286,9 @@ class _Compiler:
             None if usage is None else parse_usage(usage.cost or 0, usage.tokens),
         )
 
-    def _check_words(self, given: set[str], loc: Loc, *, process: bool) -> None:
+    def _check_words(self, given: set[str], loc: Loc, parts: Sequence[str]) -> None:
         answers = [word for word in ANSWER_WORDS if word in given]
-        streams = [word for word in ("stdout", "stderr") if word in given]
+        streams = [word for word in ENDED if word in given]
         for word in streams:
             if "exit" not in given:
                 self.fault((*loc, word), f"{word!r} goes with 'exit'", key=True)
@@ -244,22 +296,35 @@ class _Compiler:
             said = f"says {listed(answers)}" if answers else "says none of them"
             allowed = ", ".join(ANSWER_WORDS)
             self.fault(loc, f"a stub says exactly one of {allowed}; this one {said}", key=True)
-        if "exit" in given and not process:
-            tools = " and ".join(PROCESS_TOOLS)
-            self.fault((*loc, "exit"), f"'exit' is for processes: {tools}", key=True)
+        if "exit" in given and not parts:
+            self.fault(
+                (*loc, "exit"), f"'exit' is for processes: {listed(PROCESS_TOOLS)}", key=True
+            )
+        elif "outputs" in given and parts and "outputs" not in parts:
+            self.fault((*loc, "outputs"), "'outputs' is for steps, which hand them on", key=True)
 
-    def _check_finished(self, answer: object, loc: Loc) -> None:
+    def _check_outputs(self, outputs: Mapping[str, object], loc: Loc) -> None:
+        """Names that a step could write, and numbers that keep their text."""
+        for name, value in outputs.items():
+            if not is_shell_name(name):
+                message = f"{name!r} is no name of an output; names match [A-Za-z_][A-Za-z0-9_]*"
+                self.fault((*loc, name), message, key=True)
+            written = self.case.origin.document.written(self.case.origin.place((*loc, name)))
+            if written is not None and written != value and "{{" not in written:
+                message = f"its text would be {value!r}; quote it to keep it: '{written}'"
+                self.fault((*loc, name), message)
+
+    def _check_finished(self, answer: object, loc: Loc, parts: Sequence[str]) -> None:
         """A mapping with `exit_code` is a finished process, and nothing else stands in it."""
         if not isinstance(answer, Mapping) or "exit_code" not in answer:
             return
         for key, value in answer.items():
-            kind = FINISHED.get(key)
+            kind = FINISHED[key] if key in parts else None
             if kind is None:
-                message = f"{key!r} is no part of a finished process; it has {listed([*FINISHED])}"
+                message = f"{key!r} is no part of a finished process; it has {listed(parts)}"
                 self.fault((*loc, key), message, key=True)
             elif "{{" not in str(value) and type(value) is not kind:
-                wanted = "a whole number" if kind is int else "text"
-                self.fault((*loc, key), f"{key!r} is {wanted}, got {value!r}")
+                self.fault((*loc, key), f"{key!r} is {KINDS[kind]}, got {value!r}")
 
     def _http_rule(self, entry: HttpEntry, loc: Loc, *, endless: bool) -> HttpRule:
         if (entry.answer is None) == (entry.error is None):

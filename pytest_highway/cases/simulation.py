@@ -1,48 +1,74 @@
 """Running one case: its stubs, its clock and its world around the engine.
 
-Case, Plan, Registry --run_case--> CaseRun
+    Case, Plan, Registry --run_case--> CaseRun
+
+There are four worlds. What a case does not answer itself, and what is not pure, is
+
+    simulated   a fault of the case
+    real        called, on the machine's clock, where `real` of the case says so
+    replayed    answered from the case's tape
+    recorded    called, for its tape or to be held against it
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_highway.cases.checks import check_case, runs_on_real_clock
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.declared import Declared
 from pytest_highway.cases.http_stub import answering
-from pytest_highway.cases.stubs import StubBook, StubFault
+from pytest_highway.cases.stubs import StubBook, StubFault, needs_no_stub
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock, shown_duration
-from pytest_highway.engine.run import OutsideEvent, RunSettings, execute
+from pytest_highway.engine.frame import Call
+from pytest_highway.engine.run import Interrupted, OutsideEvent, RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import SourceError
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
+from pytest_highway.redaction import ShownResult, redacted_log
 from pytest_highway.runners.executors import InlineRunner, Runner
+from pytest_highway.runners.raised import PassedThrough
+from pytest_highway.scrubbing import Scrub
+from pytest_highway.secrets import Redactor, SecretValues
 from pytest_highway.serialization import NotPlain, to_plain
+from pytest_highway.tapes.entries import Deck, Entry, TapeUse
+from pytest_highway.tapes.player import Player
 from pytest_highway.tools import Registry, Tool
+from pytest_highway.transcript import task_paths
 from pytest_highway.views import RunResult
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-__all__ = ["CaseRun", "run_case", "values_of"]
+    from pytest_highway.runners.real_runner import RealRunner
+    from pytest_highway.tapes.recorder import Recorder
 
-# Tasks above which looking for garbage during a run is felt.
-LARGE = 1_000
+__all__ = ["CaseRun", "declared_secrets", "run_case", "values_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """A case's run, what its stub book found wrong, and the tools that ran for real."""
+    """A case's run, what its stub book and its tape found wrong, and what was recorded, by key.
 
-    result: RunResult
+    `ran` are the tools that were called for real.
+
+
+    `result` and `faults` hold no secrets, and neither does a text that went through `redactor`;
+    `real` has what came, for the case's expectations alone.
+    """
+
+    result: ShownResult
     faults: tuple[StubFault, ...]
+    real: RunResult
+    redactor: Redactor
+    recorded: Mapping[str, Entry] | None = None
     ran: tuple[Tool, ...] = ()
 
 
@@ -52,43 +78,144 @@ def run_case(
     registry: Registry,
     *,
     executor: Executor | None = None,
+    passing: tuple[type[BaseException], ...] = (),
+    use: TapeUse | None = None,
+    scrub: Scrub | None = None,
     last_first: bool = False,
 ) -> CaseRun:
-    """Run the workflow in the world that the case describes.
+    """Run the workflow in the world that the case describes, or that a tape is.
 
     `last_first` is another schedule: of tasks that are ready at once the last one begins.
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
-    not where a case answers HTTP, since its answers reach no other process. `SourceError` when a
-    case whose fixtures have come in turns out to have faults.
+    not where a case answers HTTP, since its answers reach no other process. What a tool raises
+    from among `passing` ends the run and comes out as a `PassedThrough`. `scrub` is done to the
+    lines of transcripts. `SourceError` when a case whose fixtures have come in turns out to have
+    faults.
     """
     case = _checked(case, plan, registry)
     assert case.scripts is not None
+    secrets = SecretValues()
+    if use is not None:
+        use = replace(use, redact=lambda value: secrets.redactor.value(value))
+    with ExitStack() as stack:
+        world = _world(case, registry, executor, use, stack)
+        roots = {"params": case.params, "fixtures": case.fixtures}
+        book = StubBook(case.scripts, world.real, world.runner, roots, forks=world.forks)
+        if case.model.http:
+            stack.enter_context(answering(book.respond))
+        # A loop over 100,000 items is large, too, and not known before it runs.
+        stack.enter_context(collector_paused(not world.forks))
+        # The last entry of a heap may be taken out as it is.
+        pick = list.pop if last_first else heappop
+        settings = replace(_settings(case, world.locks, passing, secrets), pick=pick)
+        if world.forks:
+            secrets.note_env(os.environ)  # which real tools see
+        try:
+            log = execute(plan, book, world.clock, settings)
+        except (Interrupted, PassedThrough) as error:
+            error.log = list(redacted_log(error.log, secrets.redactor))
+            raise
+    faults = list(book.faults)
+    recorded = None
+    if world.deck is not None:
+        found, recorded = world.deck.finish(task_paths(log))
+        # Nothing is written under this word: the place is the case itself.
+        faults += [StubFault(("tape",), each.message, "\n".join(each.lines)) for each in found]
+    faults += sorted(book.unused(), key=lambda each: case.origin.position(each.loc))
+    ran = () if use is not None and not use.records else tuple(book.ran.values())
+    redactor, real = secrets.redactor, RunResult(log)
+    shown = tuple(
+        replace(
+            each, message=redactor.rendered(each.message), detail=redactor.rendered(each.detail)
+        )
+        for each in (*faults, *_world_faults(case, real))
+    )
+    return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor, recorded, ran)
+
+
+class _World(NamedTuple):
+    """What is around a run; `deck` is its runner where there is a tape.
+
+    `forks` tells that calls may leave this process.
+    """
+
+    clock: Clock
+    runner: Runner
+    real: bool | Sequence[str]
+    locks: FileLocks | None = None
+    deck: Deck | None = None
+    forks: bool = False
+
+
+def _world(
+    case: Case,
+    registry: Registry,
+    executor: Executor | None,
+    use: TapeUse | None,
+    stack: ExitStack,
+) -> _World:
+    """The world of a case, by the table above; what has to be left behind it is on the stack."""
     model = case.model
-    is_real = runs_on_real_clock(model.real, registry)
-    settings = RunSettings(
+    if use is None and runs_on_real_clock(case, registry):
+        runner = _real(case, executor, stack)
+        return _World(SystemClock(), runner, model.real, FileLocks(), forks=True)
+    clock = VirtualClock(model.now or DEFAULT_START)
+    if use is None:
+        return _World(clock, InlineRunner(), model.real)
+
+    def is_taped(call: Call) -> bool:
+        return not needs_no_stub(call.tool, has_http=bool(model.http))
+
+    if not use.records:
+        player = Player(use, clock, is_taped)
+        return _World(clock, player, real=True, deck=player)
+    from pytest_highway.tapes.recorder import Recorder  # asyncio comes in with it, too
+
+    recorder = Recorder(_real(case, executor, stack), clock, is_taped, use)
+    locks = _TimedLocks(recorder)
+    return _World(clock, recorder, real=True, locks=locks, deck=recorder, forks=True)
+
+
+class _TimedLocks(FileLocks):
+    """Locks of a recorded run: to wait for another process takes time."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def take(self, name: str) -> bool:
+        is_ours = super().take(name)
+        if not is_ours:
+            self._recorder.take_time()
+        return is_ours
+
+
+def _settings(
+    case: Case,
+    locks: FileLocks | None,
+    passing: tuple[type[BaseException], ...],
+    secrets: SecretValues,
+) -> RunSettings:
+    model = case.model
+    return RunSettings(
         variables=model.variables,
         env=model.env,
         events=[OutsideEvent(each.at, each.name, each.data) for each in model.events],
         locks={name: each.held_for for name, each in model.locks.items()},
         cancel_at=None if model.cancel is None else model.cancel.at,
-        world=FileLocks() if is_real else None,
-        # The last entry of a heap may be taken out as it is.
-        pick=list.pop if last_first else heappop,
+        world=locks,
+        passing=passing,
+        secrets=secrets,
     )
-    with ExitStack() as world:
-        inner = _runner(case, executor, world) if is_real else InlineRunner()
-        roots = {"params": case.params, "fixtures": case.fixtures}
-        book = StubBook(case.scripts, model.real, inner, roots)
-        if model.http:
-            world.enter_context(answering(book.respond))
-        world.enter_context(collector_paused(len(plan.scope.nodes) > LARGE))
-        log = execute(plan, book, _clock(case, registry), settings)
-    unused = sorted(
-        book.unused(), key=lambda each: case.origin.document.position(case.origin.place(each.loc))
-    )
-    result = RunResult(log)
-    faults = (*book.faults, *unused, *_world_faults(case, result))
-    return CaseRun(result, faults, tuple(book.ran.values()))
+
+
+def declared_secrets(plan: Plan, case: Case) -> Redactor:
+    """What hides the secrets of a case that has not run: those that it and its file declare."""
+    workflow, model = plan.workflow, case.model
+    secrets = SecretValues()
+    variables = {**workflow.variables, **model.variables}
+    secrets.note(workflow.secrets, {"variables": variables, "env": {**workflow.env, **model.env}})
+    return secrets.redactor
 
 
 def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:
@@ -113,13 +240,13 @@ def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:
         yield StubFault(("events", number), message)
 
 
-def _runner(case: Case, executor: Executor | None, world: ExitStack) -> Runner:
-    """The runner of a real run; in its world Ctrl-C waits for the engine."""
+def _real(case: Case, executor: Executor | None, stack: ExitStack) -> RealRunner:
+    """The runner of real calls; around them Ctrl-C waits for the engine."""
     # asyncio comes in with it, which simulated runs do without.
     from pytest_highway.runners.real_runner import RealRunner
 
     runner = RealRunner(None if case.model.http else executor)
-    world.enter_context(runner.interrupts)
+    stack.enter_context(runner.interrupts)
     return runner
 
 
@@ -127,20 +254,13 @@ def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
     """The case with its scripts; one that got them at collection has been checked there."""
     if case.scripts is not None:
         return case
-    declared = Declared.by(plan.document.data)
+    declared = Declared.by(plan.document)
     assert declared is not None
     declared.plan = plan
     case, found = check_case(case, declared, registry)
     if found:
         raise SourceError(found)
     return case
-
-
-def _clock(case: Case, registry: Registry) -> Clock:
-    """The real clock when tools with effects run for real, else a virtual one."""
-    if runs_on_real_clock(case.model.real, registry):
-        return SystemClock()
-    return VirtualClock(case.model.now or DEFAULT_START)
 
 
 def values_of(fixtures: Mapping[str, object]) -> dict[str, object]:

@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 
 from pytest_highway.cases.http_stub import HttpAnswer, HttpRequest, normal_url
 from pytest_highway.cases.scripts import (
-    PROCESS_TOOLS,
+    FETCH_TOOLS,
     HttpRule,
     Raising,
     Rule,
@@ -26,7 +26,7 @@ from pytest_highway.cases.scripts import (
     StubRule,
 )
 from pytest_highway.engine.frame import Answer, Call, Unretryable
-from pytest_highway.events import HttpRequested
+from pytest_highway.events import HttpRequested, new_tuple
 from pytest_highway.exceptions import make_exception
 from pytest_highway.expressions.expression import ExpressionError
 from pytest_highway.expressions.template import Value
@@ -35,13 +35,14 @@ from pytest_highway.matching.matchers import matches
 from pytest_highway.planning.plan import Loc
 from pytest_highway.runners.executors import CURRENT_CALL, Runner
 from pytest_highway.serialization import to_json
-from pytest_highway.tool_context import CommandFailed, finished_value, text_of
+from pytest_highway.tool_context import CommandFailed, OutputError, finished_value, text_of
 from pytest_highway.toolbox.json_body import ABSENT
+from pytest_highway.toolbox.outputs import check_provided
+from pytest_highway.toolbox.process import PROCESS_TOOLS
+from pytest_highway.toolbox.python import python_command
 from pytest_highway.tools import Tool
 
-__all__ = ["StubBook", "StubFault", "Unstubbed"]
-
-FETCH_TOOLS = "tools.fetch."
+__all__ = ["StubBook", "StubFault", "Unstubbed", "needs_no_stub"]
 
 AnyRule = TypeVar("AnyRule", bound=Rule)
 Roots = Mapping[str, object]
@@ -56,21 +57,28 @@ class StubFault:
     """What the book found wrong with a case: where in the case, and what.
 
     The first line of `message` is the sentence. What stands below it is to be pasted into the
-    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two.
+    case: one of its words (`stubs:`, `http:`) and an entry for it, indented by two. `detail` is to
+    be read only.
     """
 
     loc: Loc
     message: str
+    detail: str = ""
 
 
 class Turns:
-    """How often each rule of a script has answered, in one run."""
+    """How often each rule of a script has answered, in one run.
 
-    __slots__ = ("script", "used")
+    `fresh` makes the value for every call where nothing has to be looked at: a copy of one value.
+    """
+
+    __slots__ = ("after", "fresh", "script", "used")
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.used = [0] * len(script.rules)
+        self.fresh = _fixed_value(script.rules[0]) if len(script.rules) == 1 else None
+        self.after = script.rules[0].after if self.fresh is not None else 0.0
 
     def take(self, kind: type[AnyRule], fits: Callable[[AnyRule], bool]) -> AnyRule | None:
         """The rule that answers, counted as used; None when there is none."""
@@ -99,7 +107,8 @@ class StubBook:
     """All scripts of a case, as the runner that answers calls.
 
     `real` names the tools that run for real, by `inner`, or is true for all; `roots` holds
-    `params` and `fixtures` for templates in answers.
+    `params` and `fixtures` for templates in answers. `forks` tells that `inner` calls tools of
+    isolation `process` in another process, where no answer to HTTP reaches them.
     """
 
     def __init__(
@@ -108,6 +117,8 @@ class StubBook:
         real: bool | Sequence[str],
         inner: Runner,
         roots: Roots,
+        *,
+        forks: bool = False,
     ) -> None:
         self.tasks = {name: Turns(each) for name, each in scripts.tasks.items()}
         self.tools = {name: Turns(each) for name, each in scripts.tools.items()}
@@ -115,17 +126,18 @@ class StubBook:
         self.real = real
         self.inner = inner
         self.roots = roots
+        self.forks = forks
         self.faults: list[StubFault] = []
         self.ran: dict[str, Tool] = {}  # for real, by name
 
     def start(self, call: Call) -> Answer | None:
         """Answer one call; None when a real one answers later."""
         tool = call.tool
-        turns = (
-            self.tasks.get(call.path)
-            or self.tasks.get(call.frame.node.name)
-            or self.tools.get(tool.name)
-        )
+        turns = self._of_task(call) if self.tasks else None
+        turns = turns or self.tools.get(tool.name)
+        if turns is not None and turns.fresh is not None:
+            turns.used[0] += 1
+            return new_tuple(Answer, (turns.fresh(), None, turns.after))
         if turns is None:
             if self._runs_for_real(tool):
                 return self._real(call)
@@ -158,14 +170,17 @@ class StubBook:
 
     # --- calls -----------------------------------------------------------------------------------
 
+    def _of_task(self, call: Call) -> Turns | None:
+        return self.tasks.get(call.path) or self.tasks.get(call.frame.node.name)
+
     def _runs_for_real(self, tool: Tool) -> bool:
-        if tool.effects == "pure" or self.real is True:
+        if self.real is True or needs_no_stub(tool, has_http=bool(self.http)):
             return True
-        if isinstance(self.real, list) and tool.name in self.real:
-            return True
-        return bool(self.http) and tool.name.startswith(FETCH_TOOLS)
+        return isinstance(self.real, list) and tool.name in self.real
 
     def _real(self, call: Call) -> Answer | None:
+        if self.http and self.forks and _is_out_of_reach(call.tool):
+            return self._unanswered(call, ("http",), _out_of_reach(call))
         self.ran[call.tool.name] = call.tool
         answer = self.inner.start(call)
         if answer is None or not call.latency:
@@ -174,10 +189,12 @@ class StubBook:
 
     def _unanswered(self, call: Call, loc: Loc, message: str, remedy: str = "") -> Answer:
         """Note a fault of the case, once; the task fails, too."""
-        fault = StubFault(loc, f"{message}; add one:\n{remedy}" if remedy else message)
+        self._note(StubFault(loc, f"{message}; add one:\n{remedy}" if remedy else message))
+        return Answer(error=Unstubbed(message))
+
+    def _note(self, fault: StubFault) -> None:
         if fault not in self.faults:
             self.faults.append(fault)
-        return Answer(error=Unstubbed(message))
 
     def _answer(self, call: Call, rule: StubRule) -> Answer | None:
         seen = {"args": call.args, "kwargs": call.kwargs, "attempt": call.attempt}
@@ -203,8 +220,10 @@ class StubBook:
         call = CURRENT_CALL.get(None)
         what = f"{request.method} {request.url}"
         if call is None:
-            # Of a thread that outlived its call, or of a fixture: no task could be told.
-            raise Unstubbed(f"{what} was requested outside of any task's call")
+            # Of a thread that a tool started, or of a fixture: no task could be told.
+            fault = StubFault(("http",), f"{what} was requested outside of any task's call")
+            self._note(fault)
+            raise Unstubbed(fault.message)
         turns = self.http.get((request.method.upper(), normal_url(request.url)))
         if turns is None:
             return self._refuse(call, ("http",), f"no answer for {what}", _http_entry(what))
@@ -249,6 +268,39 @@ class StubBook:
         return message, f"stubs:\n  {node.name}: {answer}"
 
 
+def _fixed_value(rule: Rule) -> Callable[[], object] | None:
+    """Copies of the one value of a rule that looks at nothing; a process's end is looked at."""
+    if not isinstance(rule, StubRule) or not rule.is_fixed:
+        return None
+    value = rule.value.render({})
+    is_process = isinstance(value, dict) and "exit_code" in value
+    return None if is_process else _copier(value)
+
+
+def _copier(value: object) -> Callable[[], object]:
+    """Deep copies of one value, which is looked through only once."""
+    if not isinstance(value, (dict, list)):
+        return lambda: value
+    data = cast("dict[object, object]", value)  # a list is copied and filled by the same calls
+    entries = data.items() if isinstance(value, dict) else enumerate(value)
+    inner = [(key, _copier(each)) for key, each in entries if isinstance(each, (dict, list))]
+    if not inner:
+        return data.copy
+
+    def copied() -> object:
+        made = data.copy()
+        for key, copy in inner:
+            made[key] = copy()
+        return made
+
+    return copied
+
+
+def needs_no_stub(tool: Tool, *, has_http: bool) -> bool:
+    """Whether a simulated run calls a tool: nothing outside sees it, or `http` answers below it."""
+    return tool.effects == "pure" or (has_http and tool.name.startswith(FETCH_TOOLS))
+
+
 def _fits(rule: StubRule, call: Call) -> bool:
     return (rule.args is ABSENT or matches(rule.args, call.args)) and (
         rule.kwargs is ABSENT or matches(rule.kwargs, call.kwargs)
@@ -276,12 +328,38 @@ def _finished(call: Call, value: Mapping[str, object], after: float) -> Answer:
     if not isinstance(code, int) or isinstance(code, bool):
         raise ExpressionError(f"exit_code is a whole number, got {to_json(code)}")
     streams = [as_text(value.get(name, "")) for name in ("stdout", "stderr")]
-    if code == 0:
-        return Answer({**value, **finished_value(code, *streams)}, after=after)
-    command: str | list[str] = [text_of(each) for each in call.args]
-    if call.tool.name == "tools.shell.run":
-        command = text_of(call.args[0] if call.args else call.kwargs.get("command"))
-    return Answer(error=CommandFailed.from_finished(command, code, *streams), after=after)
+    if code != 0:
+        return Answer(
+            error=CommandFailed.from_finished(_command(call), code, *streams), after=after
+        )
+    finished = {**value, **finished_value(code, *streams)}
+    if call.provides is None:
+        return Answer(finished, after=after)
+    handed_on = value.get("outputs", {})
+    outputs = handed_on if isinstance(handed_on, Mapping) else {}
+    finished["outputs"] = {str(name): as_text(each) for name, each in outputs.items()}
+    try:
+        check_provided(call.provides, outputs, _is_file_like, OUTPUTS_REMEDY)
+    except OutputError as error:
+        return Answer(error=error, after=after)
+    return Answer(finished, after=after)
+
+
+# A stub leaves no files; one that the step promises is taken to be there, if its name is a file's.
+OUTPUTS_REMEDY = "; the stub says so by 'outputs: {name: value}'"
+
+
+def _is_file_like(name: str) -> bool:
+    return "/" in name or "." in name
+
+
+def _command(call: Call) -> str | list[str]:
+    """The command as the real tool tells it."""
+    if call.tool.name == "tools.command.run":
+        return [text_of(each) for each in call.args]
+    if call.tool.name == "tools.python.run":
+        return python_command(*call.args, **call.kwargs)
+    return text_of(call.args[0] if call.args else call.kwargs.get("command"))
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -310,6 +388,17 @@ def _http_entry(request: str) -> str:
     is_plain = not any(sign in request for sign in (": ", " #", "{{", '"')) and request[-1] != ":"
     key = request if is_plain else json.dumps(request, ensure_ascii=False)
     return f"http:\n  {key}: {{return: {{status: 200, json: {{}}}}}}"
+
+
+def _is_out_of_reach(tool: Tool) -> bool:
+    return tool.isolation == "process" and tool.effects != "pure"
+
+
+def _out_of_reach(call: Call) -> str:
+    return (
+        f"{call.path!r} calls {call.tool.name} in another process, where the answers of `http` do "
+        "not reach it; stub it, or let its isolation be 'thread'"
+    )
 
 
 def _past_the_end(call: Call, turns: Turns) -> str:

@@ -24,6 +24,13 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Where each subcommand stands: `module:function`, below this package.
 COMMANDS: dict[str, str] = {
+    "run": "run:run",
+    "validate": "validate:validate",
+    "graph": "graph:graph",
+    "tools": "tools:tools",
+    "schema": "schema:schema",
+    "new": "new:new",
+    "history": "history:history",
     "pending": "pending:pending",
     "accept": "accept:accept_pending",
     "review": "review:review",

@@ -13,14 +13,14 @@ next one begins, and what a cancelled task was doing before a `finally` task cle
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_highway.clock import shown_duration
+from pytest_highway.engine.agenda import Agenda
 from pytest_highway.engine.effects import Answer, Attempt, TimedOut, fault_of
-from pytest_highway.engine.frame import Call, ExecutionFrame, RunServices, ScopeRun
+from pytest_highway.engine.frame import Call, ExecutionFrame, RunServices
 from pytest_highway.engine.limits import (
     Breaker,
-    Budget,
     Bulkhead,
     BulkheadFull,
     CircuitOpen,
@@ -34,35 +34,28 @@ from pytest_highway.events import (
     LimitBreached,
     ToolCalled,
     UsageAdded,
+    new_tuple,
 )
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.models import ToolPolicy
 from pytest_highway.runners.executors import PATIENCE, Runner, Stopped
 from pytest_highway.tool_context import parse_usage
 
-__all__ = ["Calls", "Deliver"]
+__all__ = ["Calls"]
 
-# Hands an answer to a frame after so many seconds.
-Deliver = Callable[[float, ExecutionFrame, object, Answer], None]
 REFUSALS = (BulkheadFull, CircuitOpen, UsageLimitExceeded)
 
 
 class Calls:
     """All calls of one run. `breach` is set once a limit of the run was passed."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        runner: Runner,
-        services: RunServices,
-        deliver: Deliver,
-        later: Callable[[float, Callable[[], None]], None],
-    ) -> None:
+    def __init__(self, plan: Plan, runner: Runner, services: RunServices, agenda: Agenda) -> None:
         workflow = plan.workflow
         self._runner = runner
         self._services = services
-        self._deliver = deliver
-        self._later = later
+        self._answers = agenda.answers
+        self._deliver = agenda.deliver
+        self._later = agenda.at
         self._slots = workflow.max_concurrency
         self._in_flight = 0
         # By frame, so that one that is cancelled leaves at once, however long the queue is.
@@ -83,18 +76,18 @@ class Calls:
     def attempt(self, frame: ExecutionFrame, attempt: Attempt) -> None:
         """Make an attempt now, or once there is a place; the answer is delivered to the frame."""
         frame.pending = attempt
-        bulkhead = self._bulkheads.get(_tool(frame))
+        bulkhead = self._bulkheads.get(_tool(frame)) if self._bulkheads else None
         try:
             if bulkhead is not None and not bulkhead.enter(frame, attempt):
                 return
         except BulkheadFull as error:
             self._refuse(frame, attempt, error)
             return
-        self._take_slot(frame, attempt)
-
-    def _take_slot(self, frame: ExecutionFrame, attempt: Attempt) -> None:
-        self._queue[frame] = attempt
-        self._hand_on()
+        if not self._queue and self._has_slot():
+            self._dispatch(frame, attempt)
+        else:
+            self._queue[frame] = attempt
+            self._hand_on()
 
     def _hand_on(self) -> None:
         """Make the calls that there are slots for; not from within itself, by a refused one."""
@@ -108,41 +101,43 @@ class Calls:
             self._is_handing_on = False
 
     def _has_slot(self) -> bool:
-        return (
-            not self._is_closed and self._in_flight < self._slots and self._stopping <= self._open
-        )
+        if self._is_closed or self._in_flight >= self._slots:
+            return False
+        return not self._stopping or self._stopping <= self._open
 
     def _dispatch(self, frame: ExecutionFrame, attempt: Attempt) -> None:
         tool = frame.node.tool
         assert tool is not None
         self._in_flight += 1
         now = self._services.now()
-        breaker = self._breakers.get(tool.name)
         try:
-            if breaker is not None:
+            if self._breakers and (breaker := self._breakers.get(tool.name)) is not None:
                 breaker.check(now, frame)
-            if tool.effects != "pure":
-                for budget in budgets(frame.run):
+            if frame.run.budgets and tool.effects != "pure":
+                for budget in frame.run.budgets:
                     budget.call(frame.path)
         except REFUSALS as error:
             self._refuse(frame, attempt, error)
             self._leave(tool.name)
             return
         call = frame.pending = Call(frame, tool, attempt, self._services)
-        args, kwargs = call.args, call.kwargs
+        number, args, kwargs, *_ = attempt
         self._services.log.append(
-            ToolCalled(now, frame.path, call.attempt, tool.name, args, kwargs, tool.bulkhead)
+            new_tuple(ToolCalled, (now, frame.path, number, tool.name, args, kwargs, tool.bulkhead))
         )
         answer = self._runner.start(call)
-        if answer is None:
-            self._open.add(call)
-            if call.deadline is not None:
-                self._later(call.deadline, lambda: self._expire(call))
+        if answer is not None:
+            self._hand_in(call, answer)
             return
-        self._hand_in(call, answer)
+        self._open.add(call)
+        if call.deadline is not None:
+            self._later(call.deadline, lambda: self._expire(call))
 
     def _hand_in(self, call: Call, answer: Answer) -> None:
         """Deliver an answer after its latency; one that comes after the deadline is no answer."""
+        if not answer.after and call.deadline is None:
+            self._answers.append((call.frame, call, answer))
+            return
         now = self._services.now()
         if call.deadline is not None and now + answer.after > call.deadline:
             answer = Answer(error=_late(call), after=max(0.0, call.deadline - now))
@@ -218,8 +213,13 @@ class Calls:
             self._breached("max_tool_calls", str(error.total), fault)
         self._deliver(0.0, frame, attempt, Answer(error=error))
 
-    def ended(self, call: Call, answer: Answer) -> Iterator[EventEmitted]:
+    def ended(self, call: Call, answer: Answer) -> Iterable[EventEmitted]:
         """Log what the call left behind; gives the events that it sent, each at its place."""
+        if call.records or self._breakers or answer.error is not None:
+            return self._left_behind(call, answer)
+        return ()
+
+    def _left_behind(self, call: Call, answer: Answer) -> Iterator[EventEmitted]:
         for record in call.records:
             if type(record) is EventEmitted:
                 yield record
@@ -240,7 +240,7 @@ class Calls:
 
     def _use(self, frame: ExecutionFrame, used: UsageAdded) -> None:
         cost, tokens = parse_usage(used.cost, used.tokens)
-        for budget in budgets(frame.run):
+        for budget in frame.run.budgets:
             breach = budget.add(frame.path, cost, tokens)
             if breach is not None:
                 limit, total, message = breach
@@ -252,7 +252,7 @@ class Calls:
         if type(event) is UsageAdded:
             self._use(frame, event)
         elif type(event) is ToolCalled and tool is not None and tool.effects != "pure":
-            for budget in budgets(frame.run):
+            for budget in frame.run.budgets:
                 budget.call(frame.path)
 
     def _breached(self, limit: str, total: str, fault: Fault) -> None:
@@ -269,7 +269,7 @@ class Calls:
             self._open.discard(call)
             if call not in self._stopping and self._runner.abandon(call) is None:
                 self._await_end(call)
-        if call not in self._stopping:
+        if not self._stopping or call not in self._stopping:
             self._leave(call.tool.name)
 
     def cancel(self, call: Call) -> None:
@@ -281,14 +281,14 @@ class Calls:
 
     def _leave(self, tool: str) -> None:
         self._in_flight -= 1
-        bulkhead = self._bulkheads.get(tool)
-        if bulkhead is not None:
+        if self._bulkheads and (bulkhead := self._bulkheads.get(tool)) is not None:
             bulkhead.leave()
             if bulkhead.queue:
                 bulkhead.running += 1
                 frame, attempt = bulkhead.queue.popitem(last=False)
                 self._queue[frame] = attempt
-        self._hand_on()
+        if self._queue:
+            self._hand_on()
 
     def withdraw(self, frame: ExecutionFrame) -> None:
         """A cancelled task's attempt no longer waits."""
@@ -303,15 +303,6 @@ class Calls:
 def _late(call: Call, became: str = "") -> TimedOut:
     text = f"no answer within {shown_duration(call.frame.node.timeout or 0)}"
     return TimedOut(f"{text}; {became}" if became else text)
-
-
-def budgets(run: ScopeRun) -> Iterator[Budget]:
-    """The budgets of the files that a task runs in, from the inside out."""
-    each: ScopeRun | None = run
-    while each is not None:
-        if each.budget is not None:
-            yield each.budget
-        each = None if each.parent is None else each.parent.run
 
 
 def _tool(frame: ExecutionFrame) -> str:

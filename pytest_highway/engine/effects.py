@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import Event, Fault
 from pytest_highway.expressions.expression import Expression
+from pytest_highway.runners.raised import PassedThrough
 
 if TYPE_CHECKING:
     from pytest_highway.engine.frame import ScopeRun
@@ -220,5 +221,7 @@ Steps = Generator[Effect, Sent, Outcome]
 
 def fault_of(error: BaseException, path: str) -> Fault:
     """An exception as data."""
+    if isinstance(error, PassedThrough):
+        error = error.outcome
     kind = TimeoutError if isinstance(error, TimedOut) else type(error)
     return Fault(kind.__name__, str(error), path)

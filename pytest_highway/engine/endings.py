@@ -16,9 +16,9 @@ from pytest_highway.engine.agenda import Agenda
 from pytest_highway.engine.effects import IterationEnd, Join, Outcome
 from pytest_highway.engine.frame import ExecutionFrame, Problem, RunServices, ScopeRun
 from pytest_highway.engine.judging import fault_in, scope_fault
-from pytest_highway.engine.rules import BAD, DEAD_ENDS, outgoing, turned_away_members
+from pytest_highway.engine.rules import BAD, DEAD_ENDS, SOUND, outgoing, turned_away_members
 from pytest_highway.engine.sections import Sections
-from pytest_highway.events import Fault, StoodIn, TaskEnded
+from pytest_highway.events import Fault, StoodIn, TaskEnded, new_tuple
 from pytest_highway.planning.plan import Node
 from pytest_highway.reading.models import Foreach
 
@@ -51,37 +51,43 @@ class Endings:
 
     def enter(self, run: ScopeRun) -> None:
         """Make the roots of a scope ready."""
-        for node in run.scope.roots():
-            heappush(self._agenda.ready, ((*run.key, node.index), run))
+        for index, count in enumerate(run.scope.waits):
+            if not count:
+                heappush(self._agenda.ready, ((*run.key, index), run))
 
     def arrive(self, run: ScopeRun, index: int) -> None:
         """One thing that a node waits for has come."""
-        run.waiting[index] -= 1
-        if not run.waiting[index]:
+        left = run.waiting[index] - 1
+        run.waiting[index] = left
+        if not left:
             heappush(self._agenda.ready, ((*run.key, index), run))
 
     def finish(self, frame: ExecutionFrame, outcome: Outcome) -> None:
         """A running operator has ended."""
         node, run = frame.node, frame.run
-        self._sections.leave(frame)
+        if frame.locks:
+            self._sections.leave(frame)
         del run.frames[node.index]
         if outcome.status == "cancelled":
             outcome = _told_by_failures(frame, outcome)
-        success = outcome.status == "success"
-        if success and node.result_key:
-            run.own_results[node.result_key] = outcome.value
-        end = TaskEnded(
+        status, value, fault, reason, attempts, note = outcome
+        success = status == "success"
+        key = node.result_key if success else ""
+        if key:
+            run.own_results[key] = value
+        fields = (
             self._services.now(),
             frame.path,
-            outcome.status,
-            outcome.reason,
-            outcome.attempts,
-            outcome.fault,
-            outcome.value,
-            node.result_key if success else "",
-            outcome.note,
+            status,
+            reason,
+            attempts,
+            fault,
+            value,
+            key,
+            note,
         )
-        self.end(run, node, end, "live" if success else DEAD_ENDS[outcome.status])
+        end = new_tuple(TaskEnded, fields)
+        self.end(run, node, end, "live" if success else DEAD_ENDS[status])
 
     def end(
         self,
@@ -94,17 +100,22 @@ class Endings:
         """A task has ended, with edges of this kind (see `rules`)."""
         self._services.log.append(end)
         run.ends[node.index] = end
-        run.left -= 1
+        if end.status not in SOUND:
+            run.is_sound = False
         failed = end.status in BAD
         if failed and node.policy == "continue":
             kind = "live"
-        if node.fallback is not None and failed and run.ends[node.fallback] is None:
+        if node.fallback is None and node.fallback_for is None:
+            self._settle(run, node, kind, killers)
+        elif node.fallback is not None and failed and run.ends[node.fallback] is None:
             # Whoever waits for this task waits for what stands in for it; see `_stand_in`.
             self.arrive(run, node.fallback)
         else:
             self._drop_fallback(run, node, end)
             self._settle(run, node, kind, killers)
             self._stand_in(run, node, end)
+        # Only now: a fallback that was not needed has ended within this, and is not the last one.
+        run.left -= 1
         if not run.left and run.parent is not None:
             self._scope_ended(run, run.parent)
         if failed and node.policy == "abort":
@@ -178,16 +189,19 @@ class Endings:
 
     def _scope_ended(self, run: ScopeRun, frame: ExecutionFrame) -> None:
         fault = scope_fault(run)
-        cancelled = any(end is not None and end.status == "cancelled" for end in run.ends)
+        cancelled = not run.is_sound and any(
+            end is not None and end.status == "cancelled" for end in run.ends
+        )
         status = "failed" if fault else ("cancelled" if cancelled else "success")
-        del frame.children[run.number]
+        entered = frame.entered
+        del entered.open[run.number]
         if fault is not None:
-            frame.failed[run.number] = fault
-        frame.done.append(IterationEnd(run.number, status, fault, run))
+            entered.failed[run.number] = fault
+        entered.done.append(IterationEnd(run.number, status, fault, run))
         if frame.stopped is not None:
-            if not frame.children:
+            if not entered.open:
                 self.finish(frame, frame.stopped)
-        elif type(frame.pending) is Join and len(frame.done) == 1:
+        elif type(frame.pending) is Join and len(entered.done) == 1:
             # Two may end at one instant: the first answers, both are there to be joined.
             self._agenda.answer(frame, frame.pending, None)
 
@@ -215,4 +229,4 @@ def _fault_inside(frame: ExecutionFrame) -> Fault | None:
         return fault_in(frame.run, node.members)
     if isinstance(model, Foreach) and model.on_item_failure == "collect":
         return None
-    return frame.failed[min(frame.failed)] if frame.failed else None
+    return frame.entered.first_failure()

@@ -10,7 +10,7 @@ What operators and engine say to each other stands in `effects`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
@@ -38,7 +38,8 @@ from pytest_highway.events import (
     UsageAdded,
 )
 from pytest_highway.planning.plan import Node, Scope
-from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.models import Task, Workflow
+from pytest_highway.secrets import SecretValues
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
@@ -71,22 +72,36 @@ class RunServices:
 
     `env` is what the world puts over the environments that files declare; `cache` holds results by
     key, each with the moment until which it holds; `breached` tells that a limit was passed, so
-    that nothing is retried any more.
+    that nothing is retried any more; `passing` are exceptions of tools that end the run; `secrets`
+    is told of each environment and each file's roots.
     """
 
-    __slots__ = ("breached", "cache", "clock", "env", "log", "memory", "now", "resources")
+    __slots__ = (
+        "breached",
+        "cache",
+        "clock",
+        "env",
+        "log",
+        "memory",
+        "now",
+        "passing",
+        "resources",
+        "secrets",
+    )
 
     def __init__(
         self, log: list[Event], memory: RunMemory, env: Mapping[str, str], clock: Clock
     ) -> None:
         self.log = log
         self.env = env
+        self.passing: tuple[type[BaseException], ...] = ()
         self.breached = False
         self.cache: dict[str, tuple[float, object]] = {}
         self.memory = memory
         self.resources: MutableMapping[str, object] = {}
         self.clock = clock
         self.now = clock.now
+        self.secrets: SecretValues | None = None
 
     def environment(self, workflow: Workflow) -> dict[str, str]:
         """The environment that a file's templates and tools see: only what it declares."""
@@ -101,14 +116,17 @@ class ScopeRun:
     `selected[p]` are the members that parallel p started, `ran[p]` their branches and `open[p]` how
     many of all its members have not ended; `replaced` holds the failed nodes that a fallback stands
     in for. `key` orders runs by their place; `parent` is the frame of the loop or the nested
-    workflow and `number` that of the iteration; `budget` is there where a file has limits.
+    workflow and `number` that of the iteration; `budgets` are those of the files around it that
+    have limits, from the inside out; `is_sound` tells that every task so far succeeded or was
+    skipped, so that nobody need look for faults.
     """
 
     __slots__ = (
-        "budget",
+        "budgets",
         "chosen",
         "ends",
         "frames",
+        "is_sound",
         "key",
         "left",
         "number",
@@ -134,19 +152,20 @@ class ScopeRun:
         self.key: tuple[int, ...] = ()
         self.parent: ExecutionFrame | None = None
         self.number = 0
-        self.budget: Budget | None = None
+        self.budgets: tuple[Budget, ...] = ()
         self.waiting = list(scope.waits)
         self.problems: dict[int, list[Problem]] = {}
         self.ends: list[TaskEnded | None] = [None] * len(scope.nodes)
         self.chosen: dict[int, int | None] = {}
-        self.selected: dict[int, tuple[int, ...]] = {}
-        self.ran: dict[int, list[str]] = {}
+        self.selected: dict[int, frozenset[int]] = {}
+        self.ran: dict[int, list[str]] = {each: [] for each in scope.ends}
         self.open: dict[int, int] = {}
         self.frames: dict[int, ExecutionFrame] = {}
         self.replaced: set[int] = set()
         self.left = len(scope.nodes)
+        self.is_sound = True
         self.own_results: MutableMapping[str, object] = {}
-        self.states = states = TaskStates(scope.index, self.ends, self.ran, around)
+        self.states = states = TaskStates(scope.by_id, self.ends, self.ran, around)
         self.roots = {"results": self.own_results, **roots, "tasks": states, "prev": states}
 
     @classmethod
@@ -181,6 +200,7 @@ class ScopeRun:
         self.key = (*frame.run.key, frame.node.index, number)
         self.parent = frame
         self.number = number
+        self.budgets = frame.run.budgets
 
     @property
     def results(self) -> Mapping[str, object]:
@@ -207,20 +227,40 @@ class ScopeRun:
         return end if end is not None and end.status == "success" else None
 
 
+class Entered:
+    """The scopes that a frame has entered: iterations, or a nested workflow.
+
+    `open` are those that run, by number, `done` the ends that the frame has not joined yet,
+    `failed` their faults by number.
+    """
+
+    __slots__ = ("done", "failed", "open")
+
+    def __init__(self) -> None:
+        self.open: dict[int, ScopeRun] = {}
+        self.done: deque[IterationEnd] = deque()
+        self.failed: dict[int, Fault] = {}
+
+    def first_failure(self) -> Fault | None:
+        """The fault of the first scope that failed, by its number."""
+        return self.failed[min(self.failed)] if self.failed else None
+
+
+# Of frames that have entered nothing, as most never do; nobody writes into it.
+NOTHING_ENTERED = Entered()
+
+
 class ExecutionFrame:
     """One running operator.
 
     `pending` is what it waits for, if anything: a late answer to something else is dropped.
-    `children` are its open iterations by number, `done` the ends it has not joined yet, `failed`
-    their faults; `stopped` is how it ends, once its iterations have, when it was stopped; `locks`
-    names the locks that it holds.
+    `stopped` is how it ends, once its iterations have, when it was stopped; `locks` names the locks
+    that it holds.
     """
 
     __slots__ = (
         "attempts",
-        "children",
-        "done",
-        "failed",
+        "entered",
         "locks",
         "node",
         "path",
@@ -244,10 +284,8 @@ class ExecutionFrame:
         self.path = run.prefix + node.id
         self.attempts = 0
         self.pending: object = None
-        self.locks: list[str] = []
-        self.children: dict[int, ScopeRun] = {}
-        self.done: deque[IterationEnd] = deque()
-        self.failed: dict[int, Fault] = {}
+        self.locks: tuple[str, ...] = ()
+        self.entered = NOTHING_ENTERED
         self.stopped: Outcome | None = None
         self.steps = steps(self)
 
@@ -256,9 +294,19 @@ class ExecutionFrame:
         """What expressions of this node may read."""
         return self.run.roots
 
+    def actor(self) -> Actor:
+        """The node as a user of memory."""
+        return self.run.actor(self.node)
+
+    def enter(self, run: ScopeRun) -> None:
+        """Keep a scope that it has entered."""
+        if self.entered is NOTHING_ENTERED:
+            self.entered = Entered()
+        self.entered.open[run.number] = run
+
     def unordered_roots(self) -> dict[str, object]:
         """The same for a wait, which may read memory that a task beside it writes."""
-        self.services.memory.actor = None
+        self.services.memory.user = None
         return self.run.roots
 
     def instant(self) -> datetime:
@@ -294,11 +342,7 @@ class Call:
     ) -> None:
         self.frame = frame
         self.tool = tool
-        self.attempt = attempt.number
-        self.args = attempt.args
-        self.kwargs = attempt.kwargs
-        self.own_env = attempt.env
-        self.feedback = attempt.feedback
+        self.attempt, self.args, self.kwargs, self.own_env, self.feedback = attempt
         self.services = services
         self.records: list[Event] = []
         self.abandoned = False
@@ -314,7 +358,7 @@ class Call:
     @property
     def memory(self) -> Memory:
         """The run's memory, used in the name of this task."""
-        actor = self.frame.run.actor(self.frame.node)
+        actor = self.frame.actor()
         return TaskMemory(self.services.memory, actor, self._memory_written, lambda: self.cancelled)
 
     def _memory_written(self, key: str, value: object, amount: float | None) -> None:
@@ -330,6 +374,12 @@ class Call:
         """The environment of the task's file with the task's own over it."""
         around = cast("Mapping[str, str]", self.frame.roots["env"])
         return {**around, **self.own_env} if self.own_env else around
+
+    @property
+    def provides(self) -> Sequence[str] | None:
+        """What a step must hand on; None for a task, which hands on nothing but its value."""
+        node = self.frame.node
+        return node.model.provides if node.is_step and isinstance(node.model, Task) else None
 
     @property
     def metadata(self) -> Mapping[str, object]:

@@ -32,12 +32,16 @@ EVALUATION_FAULTS = (ExpressionError, MemoryConflict)
 
 def scope_fault(run: ScopeRun) -> Fault | None:
     """The first critical failure of a scope; members of a parallel count through it."""
+    if run.is_sound:
+        return None
     nodes = run.scope.nodes
     return _first_fault(run, (each for each in run.scope.order if nodes[each].member_of is None))
 
 
 def fault_in(run: ScopeRun, members: Iterable[int]) -> Fault | None:
     """The first critical failure among these nodes of a scope."""
+    if run.is_sound:
+        return None
     return _first_fault(run, sorted(members, key=run.scope.graph.rank.__getitem__))
 
 

@@ -50,29 +50,26 @@ def run_foreach(frame: ExecutionFrame) -> Steps:
         return unevaluated(frame, error)
     yield Record(ItemsListed, (len(items),))
     results: list[object] = [None] * len(items)
+    outer, alias, collect = _outer_names(frame), model.alias, model.collect
+    width, stops_at_failure = model.max_concurrency, model.on_item_failure == "fail_fast"
     broken = False
     begun = ended = 0
     while True:
-        while not broken and begun < len(items) and begun - ended < model.max_concurrency:
-            roots = _loop_roots(frame, begun, items, model.alias)
+        while not broken and begun < len(items) and begun - ended < width:
+            roots = _loop_roots(outer, begun, items, alias)
             yield Enter(begun, parts[begun], roots, shares_results=False)
             begun += 1
         if begun == ended:
             break
         end = cast("IterationEnd", (yield Join()))
         ended += 1
-        results[end.number] = _collected(end, model)
-        if end.status != "success" and model.on_item_failure == "fail_fast" and not broken:
+        results[end.number] = _collected(end, collect)
+        if end.status != "success" and stops_at_failure and not broken:
             broken = True
             yield CancelOpen(f"{frame.path}{parts[end.number]} failed")
     if broken:
-        return Outcome("failed", fault=first_failure(frame))
+        return Outcome("failed", fault=frame.entered.first_failure())
     return Outcome("success", results)
-
-
-def first_failure(frame: ExecutionFrame) -> Fault | None:
-    """The fault of the first iteration that failed, by its number."""
-    return frame.failed[min(frame.failed)] if frame.failed else None
 
 
 def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[str]]:
@@ -85,8 +82,9 @@ def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[st
     if node.key is None:
         return items, [f"[{number}]" for number in range(len(items))]
     parts: dict[str, int] = {}
+    outer = _outer_names(frame)
     for number in range(len(items)):
-        roots = {**frame.run.roots, **_loop_roots(frame, number, items, model.alias)}
+        roots = {**frame.run.roots, **_loop_roots(outer, number, items, model.alias)}
         key = f"[{as_text(node.key.evaluate(roots))}]"
         if key in parts:
             raise ExpressionError(f"items {parts[key]} and {number} have one key, {key[1:-1]!r}")
@@ -95,45 +93,47 @@ def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[st
 
 
 def _loop_roots(
-    frame: ExecutionFrame, number: int, items: list[object], alias: str | None
+    outer: Mapping[str, object], number: int, items: list[object], alias: str | None
 ) -> dict[str, object]:
     """`item` and `loop` of one iteration; the names that outer loops gave theirs are kept."""
-    loop = _outer_names(frame)
-    if alias is not None:
-        loop[alias] = items[number]
-    loop.update(index=number, first=number == 0, last=number == len(items) - 1, length=len(items))
-    return {"item": items[number], "loop": loop}
+    item, length = items[number], len(items)
+    names = outer if alias is None else {**outer, alias: item}
+    loop = {**names, "index": number, "first": number == 0, "last": number == length - 1}
+    loop["length"] = length
+    return {"item": item, "loop": loop}
 
 
 def _outer_names(frame: ExecutionFrame) -> dict[str, object]:
+    """What `as` named in the loops around."""
     outer = frame.run.roots.get("loop")
     if not isinstance(outer, Mapping):
         return {}
     return {name: value for name, value in outer.items() if name not in LOOP_FIELDS}
 
 
-def _collected(end: IterationEnd, model: Foreach) -> object:
+def _collected(end: IterationEnd, collect: str | None) -> object:
     if end.status != "success":
         fault = end.fault or Fault("Cancelled", "the iteration was cancelled", "")
         return {"error": fault._asdict()}
     results = end.run.own_results
-    return dict(results) if model.collect is None else results.get(model.collect)
+    return dict(results) if collect is None else results.get(collect)
 
 
 def run_while(frame: ExecutionFrame) -> Steps:
     """Run the body as long as the condition holds before an iteration."""
     node, model = frame.node, cast("While", frame.node.model)
     assert node.condition is not None
+    outer, most = _outer_names(frame), model.max_iterations
     number = 0
     while True:
-        loop = {**_outer_names(frame), "index": number + 1, "first": number == 0}
+        loop = {**outer, "index": number + 1, "first": number == 0}
         try:
             holds = truth(node.condition.evaluate({**frame.run.roots, "loop": loop}))
         except EVALUATION_FAULTS as error:
             return unevaluated(frame, error)
         if not holds:
             return Outcome("success", {"iterations": number})
-        if number == model.max_iterations:
+        if number == most:
             text = f"the condition still holds after {number} iterations (max_iterations)"
             return Outcome("failed", fault=Fault("MaxIterations", text, frame.path))
         number += 1

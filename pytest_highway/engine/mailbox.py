@@ -89,7 +89,7 @@ class Mailbox:
             return True
         fields = event.data if isinstance(event.data, Mapping) else {}
         seen = {"name": event.name, "data": event.data, **fields}
-        self._services.memory.actor = frame.run.actor(frame.node)
+        self._services.memory.user = frame
         return truth(wait.match.evaluate({**frame.roots, "event": seen}))
 
     def _give(

@@ -8,7 +8,7 @@ stand in `loops`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -39,14 +39,26 @@ from pytest_highway.engine.limits import OutputInvalid, PreconditionFailed, Usag
 from pytest_highway.engine.loops import run_foreach, run_while, run_workflow, unevaluated
 from pytest_highway.engine.resuming import Recorded
 from pytest_highway.errors import did_you_mean, listed
-from pytest_highway.events import AttemptEnded, BranchesSelected, Fault, WaitEnded, WaitOpened
+from pytest_highway.events import (
+    AttemptEnded,
+    BranchesSelected,
+    Fault,
+    WaitEnded,
+    WaitOpened,
+    new_tuple,
+)
 from pytest_highway.expressions.expression import Expression, ExpressionError, truth
+from pytest_highway.expressions.template import Value
 from pytest_highway.expressions.values import as_text, copy_data
 from pytest_highway.matching.equality import shown
 from pytest_highway.planning.plan import Node, WaitSpec
 from pytest_highway.reading.models import Lock, Retry, Task
+from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["repeating", "steps_of"]
+
+# The environment of a task that declares none.
+NO_ENV: Mapping[str, str] = {}
 
 
 def run_task(frame: ExecutionFrame) -> Steps:
@@ -58,11 +70,16 @@ def run_task(frame: ExecutionFrame) -> Steps:
         return unevaluated(frame, error)
     if cached is not None and cached.hit:
         return Outcome("success", cached.value, note=f"cached as {cached.key!r}")
+    checked = node.lock is not None or node.require or node.schema is not None or node.validate
     feedback: str | None = None
     while True:
         frame.attempts += 1
         try:
-            answer = yield from _try_once(frame, feedback)
+            # Most tasks do no more than call, and so enter no generator of their own for it.
+            if checked:
+                answer = yield from _try_once(frame, feedback)
+            else:
+                answer = cast("Answer", (yield _attempt(frame, feedback)))
         except EVALUATION_FAULTS as error:
             frame.attempts -= 1
             return unevaluated(frame, error)
@@ -70,7 +87,7 @@ def run_task(frame: ExecutionFrame) -> Steps:
         if failure is None:
             if cached is not None:
                 cached.put(services, answer.value)
-            return Outcome("success", answer.value, attempts=frame.attempts)
+            return new_tuple(Outcome, ("success", answer.value, None, "", frame.attempts, ""))
         retried = node.retry is not None and is_retried(node.retry, frame.attempts, failure)
         if node.retry is None or not retried or services.breached:
             return _failure(frame, failure)
@@ -91,11 +108,7 @@ def _try_once(frame: ExecutionFrame, feedback: str | None) -> Generator[Effect, 
             check.require(roots)
     except PreconditionFailed as error:
         return (yield from _refused(frame, error, called=False))
-    assert node.args is not None
-    assert node.kwargs is not None
-    args = cast("list[object]", node.args.render(roots))
-    kwargs = cast("dict[str, object]", node.kwargs.render(roots))
-    answer = yield Attempt(frame.attempts, args, kwargs, _own_env(frame), feedback)
+    answer = yield _attempt(frame, feedback)
     assert isinstance(answer, Answer)
     if answer.error is not None:
         return answer
@@ -108,12 +121,24 @@ def _try_once(frame: ExecutionFrame, feedback: str | None) -> Generator[Effect, 
     return Answer(value)
 
 
-def _own_env(frame: ExecutionFrame) -> dict[str, str]:
-    template = frame.node.env
-    if template is None:
-        return {}
-    values = cast("dict[str, object]", template.render(frame.roots))
-    return {name: as_text(value) for name, value in values.items()}
+def _attempt(frame: ExecutionFrame, feedback: str | None) -> Attempt:
+    """The call, with its arguments as they are now."""
+    node, roots = frame.node, frame.run.roots
+    assert node.args is not None
+    assert node.kwargs is not None
+    args = node.args.render(roots)
+    kwargs = node.kwargs.render(roots) if cast("Task", node.model).kwargs else {}
+    env = NO_ENV if node.env is None else _own_env(frame, node.env)
+    return new_tuple(Attempt, (frame.attempts, args, kwargs, env, feedback))
+
+
+def _own_env(frame: ExecutionFrame, template: Value) -> dict[str, str]:
+    values = cast("dict[str, object]", template.render(frame.run.roots))
+    # A value that is null is no value: the variable is not set.
+    env = {name: as_text(value) for name, value in values.items() if value is not None}
+    if frame.services.secrets is not None:
+        frame.services.secrets.note_env(env)
+    return env
 
 
 def _refused(
@@ -125,12 +150,19 @@ def _refused(
     return Answer(error=error)
 
 
+UNRETRIED = (Unretryable, UsageLimitExceeded, PassedThrough)
+
+
 def is_retried(retry: Retry, attempts: int, error: Exception) -> bool:
     """Whether a further attempt follows this failure."""
-    if attempts > retry.max_retries or isinstance(error, (Unretryable, UsageLimitExceeded)):
+    if attempts > retry.max_retries or isinstance(error, UNRETRIED):
         return False
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return retry.retry_on is None or not names.isdisjoint(retry.retry_on)
+    if retry.retry_on is None:
+        return True
+    kinds = type(error).__mro__
+    names = {each.__name__ for each in kinds}
+    names |= {f"{each.__module__}:{each.__qualname__}" for each in kinds}
+    return not names.isdisjoint(retry.retry_on)
 
 
 def _failure(frame: ExecutionFrame, error: Exception) -> Outcome:
@@ -162,11 +194,12 @@ class Cached:
 
 
 def _cached(frame: ExecutionFrame) -> Cached | None:
-    model, template = frame.node.model, frame.node.cache_key
-    if template is None or not isinstance(model, Task) or model.cache is None:
+    template = frame.node.cache_key
+    if template is None:
         return None
+    cache = cast("Task", frame.node.model).cache
     key = as_text(template.render(frame.roots))
-    ttl = math.inf if model.cache.ttl is None else model.cache.ttl
+    ttl = math.inf if cache is None or cache.ttl is None else cache.ttl
     until, value = frame.services.cache.get(key, (-1.0, None))
     return Cached(key, ttl, until > frame.services.now(), copy_data(value))
 
@@ -267,7 +300,8 @@ def _selected(frame: ExecutionFrame) -> list[str]:
             near = did_you_mean(str(name), node.branches)
             known = listed(list(node.branches))
             raise ExpressionError(f"unknown branch {name!r}; there are {known}{near}")
-    return [each for each in node.branches if each in names]
+    wanted = frozenset(names)  # hashable, since all are text
+    return [each for each in node.branches if each in wanted]
 
 
 def run_wait(frame: ExecutionFrame) -> Steps:

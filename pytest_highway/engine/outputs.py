@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -66,11 +66,39 @@ class Check:
 
     def _said(self, function: Callable[[object], object], argument: object) -> str:
         try:
-            answer = function(copy_data(argument))
+            answer = function(copied(argument))
         except Exception as error:  # a user's function may raise anything; it is then a "no"
             kind = "" if isinstance(error, ValueError | AssertionError) else type(error).__name__
             return ": ".join(each for each in (kind, str(error)) if each) or type(error).__name__
         return f"{self.source} said {answer!r}" if answer in (False, None) else ""
+
+
+class Copies(Mapping[str, object]):
+    """A mapping whose values are copied when they are read.
+
+    A copy of the run's memory as a whole would count as a read of every key.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+
+    def __getitem__(self, key: str) -> object:
+        return copied(self._values[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def copied(value: object) -> object:
+    """What a function may have of the run: copies, of what is no plain data when it is read."""
+    if type(value) is dict:
+        return {key: copied(each) for key, each in value.items()}
+    return Copies(value) if isinstance(value, Mapping) else copy_data(value)
 
 
 def compile_check(text: str) -> Check:

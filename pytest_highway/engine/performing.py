@@ -41,11 +41,11 @@ from pytest_highway.events import (
 )
 from pytest_highway.planning.plan import Plan
 
-__all__ = ["Performer"]
+__all__ = ["PERFORM", "Performer"]
 
 
 class Performer:
-    """Performs the effects of all operators of one run."""
+    """Performs the effects of all operators of one run, by the table `PERFORM`."""
 
     def __init__(
         self,
@@ -66,10 +66,6 @@ class Performer:
         self._mailbox = mailbox
         self._sections = sections
         self._limit = limit
-
-    def perform(self, frame: ExecutionFrame, effect: Effect) -> bool:
-        """Perform one effect; true tells that the operator now waits."""
-        return PERFORM[type(effect)](self, frame, effect)
 
     def _attempt(self, frame: ExecutionFrame, effect: Attempt) -> bool:
         self._calls.attempt(frame, effect)
@@ -118,12 +114,11 @@ class Performer:
 
     def _select(self, frame: ExecutionFrame, effect: Select) -> bool:
         node, run = frame.node, frame.run
-        selected = tuple(each for name in effect.branches for each in node.branches[name])
-        run.selected[node.index] = selected
+        chosen = frozenset(each for name in effect.branches for each in node.branches[name])
+        run.selected[node.index] = chosen
         run.ran[node.index] = effect.branches
         run.open[node.index] = sum(is_open(run, each) for each in node.members)
         frame.pending = effect
-        chosen = {*selected}
         away = turned_away_members(run, node, "live", ())
         self._endings.spread(run, [(each, None if each in chosen else no) for each, no in away])
         if not run.open[node.index]:
@@ -136,25 +131,28 @@ class Performer:
 
     def _enter_file(self, frame: ExecutionFrame, effect: EnterFile) -> bool:
         run = ScopeRun.of_file(frame, effect)
-        assert frame.node.nested is not None
-        self._limit(frame.node.nested, run)
+        nested = frame.node.nested
+        assert nested is not None
+        if self._services.secrets is not None:
+            self._services.secrets.note(nested.workflow.secrets, run.roots)
+        self._limit(nested, run)
         self._enter_scope(frame, run)
         return False
 
     def _enter_scope(self, frame: ExecutionFrame, run: ScopeRun) -> None:
-        frame.children[run.number] = run
+        frame.enter(run)
         path = run.prefix.removesuffix("/")
         self._services.log.append(ScopeEntered(self._services.now(), path, frame.path, run.number))
         self._endings.enter(run)
 
     def _join(self, frame: ExecutionFrame, effect: Join) -> bool:
         frame.pending = effect
-        if frame.done:
+        if frame.entered.done:
             self._agenda.answer(frame, effect, None)
         return True
 
     def _cancel_open(self, frame: ExecutionFrame, effect: CancelOpen) -> bool:
-        for run in list(frame.children.values()):
+        for run in list(frame.entered.open.values()):
             self._stops.stop_scope(run, effect.reason)
         return False
 
@@ -187,7 +185,8 @@ class Performer:
         return True
 
 
-# Each takes the effect that it is listed under.
+# How to perform each effect; true tells that the operator now waits. Each takes the effect that it
+# is listed under.
 PERFORM: dict[type[Effect], Callable[..., bool]] = {
     Attempt: Performer._attempt,
     Pause: Performer._pause,

@@ -17,7 +17,7 @@ __all__ = ["precedes"]
 
 
 def precedes(earlier: Actor, later: Actor) -> bool:
-    """Whether `earlier` ends before `later` begins by the plan (or both are one task)."""
+    """Whether `earlier` is done with memory before `later` begins, by the plan, or both are one."""
     if earlier.path == later.path:
         return True
     for (run, before), (other, after) in zip(_chain(earlier), _chain(later), strict=False):
@@ -25,7 +25,8 @@ def precedes(earlier: Actor, later: Actor) -> bool:
             assert run.parent is not None
             return run.number < other.number and _is_sequential(run)
         if before != after:
-            return run.scope.precedes(before, after)
+            # From where it starts, since a parallel uses memory before anything of it begins.
+            return run.scope.graph.reaches(before, after)
     return True  # One is the loop around the other.
 
 

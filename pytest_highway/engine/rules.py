@@ -21,14 +21,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from typing import NamedTuple
 
 from pytest_highway.engine.frame import Problem, ScopeRun
 from pytest_highway.planning.plan import Node
 
-__all__ = ["BAD", "DEAD_ENDS", "Verdict", "judge", "outgoing", "turned_away_members"]
+__all__ = ["BAD", "DEAD_ENDS", "SOUND", "Verdict", "judge", "outgoing", "turned_away_members"]
 
 BAD = frozenset({"failed", "timed_out"})
+SOUND = frozenset({"success", "skipped"})
 
 
 class Verdict(NamedTuple):
@@ -93,41 +95,43 @@ def unexcused(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> list[Pr
     live = [each for each in (*node.starts, *node.upstream) if each not in bad]
     taken = any(node.index in run.scope.nodes[each].targets for each in live)
     near = {node.index, *live}
-    open_edges: dict[int, list[int]] = {}
+    open_edges: dict[int, list[AbstractSet[int]]] = {}
     for place, edge in enumerate(problems):
         if not edge.killers:
             if live:
                 continue
         elif taken and node.index in run.scope.nodes[edge.source].targets:
             continue  # A target that several conditions share runs when any of them chooses it.
-        targets = [each for killer in edge.killers for each in chosen_by(run, killer)]
-        if near.isdisjoint(targets):
+        targets = [chosen_by(run, killer) for killer in edge.killers]
+        if all(near.isdisjoint(each) for each in targets):
             open_edges[place] = targets
-    if open_edges:
-        wanted = [each for targets in open_edges.values() for each in targets]
+    if open_edges and live:
+        wanted = {*chain.from_iterable(chain.from_iterable(open_edges.values()))}
         before = _ancestors(run, node, live, wanted)
         open_edges = {
-            place: targets for place, targets in open_edges.items() if before.isdisjoint(targets)
+            place: targets
+            for place, targets in open_edges.items()
+            if all(before.isdisjoint(each) for each in targets)
         }
     return [problems[place] for place in open_edges]
 
 
 def _ancestors(
-    run: ScopeRun, node: Node, live: Sequence[int], targets: Sequence[int]
+    run: ScopeRun, node: Node, live: Sequence[int], targets: AbstractSet[int]
 ) -> AbstractSet[int]:
     """Those that precede an upstream with a live edge, as far back as the targets stand.
 
     One search for all edges: a chain of conditions that share their last target is as long as it
     likes.
     """
-    if not targets or not live:
+    if not targets:
         return frozenset()
     graph = run.scope.graph
     ends = [each if each in node.starts else run.scope.vertex_after(each) for each in live]
     return graph.ancestors(ends, floor=min(graph.rank[each] for each in targets))
 
 
-def chosen_by(run: ScopeRun, killer: int) -> tuple[int, ...]:
+def chosen_by(run: ScopeRun, killer: int) -> AbstractSet[int]:
     """The nodes that a killer chose: a condition's target, the members that a parallel started.
 
     A task with `run_if` chose nothing.
@@ -135,7 +139,7 @@ def chosen_by(run: ScopeRun, killer: int) -> tuple[int, ...]:
     if killer in run.selected:
         return run.selected[killer]
     chosen = run.chosen.get(killer)
-    return () if chosen is None else (chosen,)
+    return frozenset() if chosen is None else {chosen}
 
 
 def _told(run: ScopeRun, killer: int) -> str:
@@ -146,9 +150,9 @@ def _told(run: ScopeRun, killer: int) -> str:
         picked = run.ran[killer]
         more = f" and {len(picked) - 8} more" if len(picked) > 8 else ""
         return f"{name} selected {', '.join(picked[:8]) or 'nothing'}{more}"
-    chosen = chosen_by(run, killer)
-    if chosen:
-        return f"{name} chose {', '.join(nodes[each].id for each in chosen)}"
+    chosen = run.chosen.get(killer)
+    if chosen is not None:
+        return f"{name} chose {nodes[chosen].id}"
     if killer in run.chosen:
         return f"{name} chose nothing"
     return f"{name} was skipped"

@@ -33,7 +33,7 @@ from pytest_highway.engine.judging import (
 from pytest_highway.engine.limits import Budget
 from pytest_highway.engine.mailbox import Mailbox
 from pytest_highway.engine.operators import repeating, steps_of
-from pytest_highway.engine.performing import Performer
+from pytest_highway.engine.performing import PERFORM, Performer
 from pytest_highway.engine.precedence import precedes
 from pytest_highway.engine.rules import Verdict, judge
 from pytest_highway.engine.sections import Sections
@@ -49,11 +49,13 @@ from pytest_highway.events import (
     RunStarted,
     TaskEnded,
     TaskStarted,
+    new_tuple,
 )
 from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
 from pytest_highway.reading.models import Limits, Lock, OperatorBase
 from pytest_highway.runners.executors import Runner
+from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["Engine", "Interrupted", "OutsideEvent", "RunSettings", "execute"]
 
@@ -70,7 +72,8 @@ def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> 
     """Run a plan to its end and return its log.
 
     An interrupted run is completed, its `finally` tasks included; then `Interrupted` is raised with
-    the log. A second Ctrl-C stops those as well, and the log ends where it came.
+    the log. A second Ctrl-C stops those as well, and the log ends where it came. In the same way
+    `PassedThrough` is raised for what a tool raised and `settings.passing` names.
     """
     engine = Engine(plan, runner, clock, settings)
     try:
@@ -79,6 +82,9 @@ def execute(plan: Plan, runner: Runner, clock: Clock, settings: RunSettings) -> 
         raise Interrupted(plan.name, engine.log) from None
     if engine.interrupted:
         raise Interrupted(plan.name, engine.log)
+    if engine.passed is not None:
+        engine.passed.log = engine.log
+        raise engine.passed
     return engine.log
 
 
@@ -91,19 +97,24 @@ class Engine:
         self.log: list[Event] = []
         self.memory = RunMemory(precedes)
         self.services = services = RunServices(self.log, self.memory, settings.env, clock)
+        services.passing = settings.passing
         variables = {**plan.variables, **settings.variables}
         env = services.environment(plan.workflow)
         self.root = ScopeRun(
             plan.scope, {"variables": variables, "env": env, "memory": self.memory}
         )
+        services.secrets = settings.secrets
+        if settings.secrets is not None:
+            settings.secrets.note(plan.workflow.secrets, self.root.roots)
         self.stopped = ""
         self.interrupted = False
+        self.passed: PassedThrough | None = None
         self.stop_fault: Fault | None = None
         self._settings = settings
         self._entered = False
         self._abort_fault: Fault | None = None
         self._agenda = agenda = Agenda(clock, self.log)
-        self._calls = Calls(plan, runner, services, agenda.deliver, agenda.at)
+        self._calls = Calls(plan, runner, services, agenda)
         self._mailbox = Mailbox(services, agenda.answer)
         self._sections = Sections(agenda.answer, agenda.at, settings.locks, settings.world)
         self._endings = Endings(services, self._sections, agenda, self._abort)
@@ -133,6 +144,9 @@ class Engine:
         self._limit(plan, self.root)
         try:
             self._take_run_lock()
+            if settings.cancel_at == 0:
+                # Before anything else of its moment, as at any other.
+                self._agenda.fire_next()
             self._turn_to_the_end()
         finally:
             self._calls.close()
@@ -150,7 +164,7 @@ class Engine:
         limits = plan.workflow.limits
         if limits is None:
             return
-        run.budget = Budget(limits)
+        run.budgets = (Budget(limits), *run.budgets)
         if limits.max_duration is not None:
             moment = self.clock.now() + limits.max_duration
             # Behind all else of its moment: reaching a limit is no breach.
@@ -170,16 +184,19 @@ class Engine:
     def _turn(self) -> None:
         self._show()
         agenda = self._agenda
-        while agenda.ready:
-            key, run = self._settings.pick(agenda.ready)
-            self._begin(run, run.scope.nodes[key[-1]])
-        if agenda.answers:
-            self._resume(*agenda.answers.popleft())
-        elif not self.root.left:
-            return  # The last task ended without a call.
-        elif (self._calls.waits or agenda.has_timers) and self._calls.collect(agenda.until_timer()):
+        ready, answers, pick = agenda.ready, agenda.answers, self._settings.pick
+        while ready or answers:
+            while ready:
+                key, run = pick(ready)
+                self._begin(run, run.scope.nodes[key[-1]])
+            if answers:
+                self._resume(*answers.popleft())
+            self._show()
+        if not self.root.left:
+            return
+        if (self._calls.waits or agenda.has_timers) and self._calls.collect(agenda.until_timer()):
             return  # Also when only timers are left: a real runner wakes up for a Ctrl-C.
-        elif agenda.is_stuck():
+        if agenda.is_stuck():
             self._report_stuck()
         else:
             agenda.fire_next()
@@ -215,7 +232,9 @@ class Engine:
     def _begin(self, run: ScopeRun, node: Node) -> None:
         if run.ends[node.index] is not None:
             return
-        verdict = judge(run, node)
+        # Without problems the default rule lets everything run.
+        plain = not run.problems and node.rule == "all_live"
+        verdict = None if plain else judge(run, node)
         if verdict is None and (node.skip_if is not None or node.run_if is not None):
             verdict = self._gate(run, node)
         resumption = self._settings.resumption
@@ -226,12 +245,12 @@ class Engine:
         steps = steps_of(node) if recorded is None else repeating(recorded)
         frame = ExecutionFrame(run, node, steps, self.services)
         run.frames[node.index] = frame
-        self.log.append(TaskStarted(self.clock.now(), frame.path))
+        self.log.append(new_tuple(TaskStarted, (self.clock.now(), frame.path)))
         self._advance(frame, None)
 
     def _gate(self, run: ScopeRun, node: Node) -> Verdict | None:
         """`skip_if` and `run_if`, read once the rule has let the task run."""
-        self.memory.actor = run.actor(node)
+        self.memory.user = run.actor(node)
         for name, expression, skips in (
             ("skip_if", node.skip_if, True),
             ("run_if", node.run_if, False),
@@ -261,14 +280,16 @@ class Engine:
 
     def _advance(self, frame: ExecutionFrame, sent: Sent) -> None:
         """Send an answer, and perform effects until the operator waits for one."""
+        send = frame.steps.send
         while True:
-            self.memory.actor = frame.run.actor(frame.node)
+            self.memory.user = frame
             try:
-                effect = frame.steps.send(sent)
+                effect = send(sent)
             except StopIteration as stop:
-                self._endings.finish(frame, cast("Outcome", stop.value))
+                outcome: Outcome = stop.value
+                self._endings.finish(frame, outcome)
                 return
-            if self._performer.perform(frame, effect):
+            if PERFORM[type(effect)](self._performer, frame, effect):
                 return
             sent = None
 
@@ -276,18 +297,29 @@ class Engine:
         if frame.pending is not token:
             return  # The task was stopped meanwhile: a late answer is dropped.
         frame.pending = None
-        if type(token) is Join:
-            answer = frame.done.popleft()
-        elif type(token) is Call:
-            for event in self._calls.ended(token, cast("Answer", answer)):
-                self._mailbox.put(event)
+        if type(token) is not Call:
+            self._advance(frame, frame.entered.done.popleft() if type(token) is Join else answer)
+            self._heed_breach()
+            return
+        calls = self._calls
+        answer = cast("Answer", answer)
+        if isinstance(answer.error, PassedThrough):
+            self.passed = self.passed or answer.error
+        for event in calls.ended(token, answer):
+            self._mailbox.put(event)
         self._advance(frame, answer)
+        if self.passed is not None and not self.stopped:
+            self._stop("cancelled", f"{frame.path} ended the run")
+        if calls.breach is not None:
+            self._heed_breach()
+        # Only now, so that in the log a call is over before the next one begins.
+        calls.release(token)
+
+    def _heed_breach(self) -> None:
+        """Stop a run one of whose limits was passed."""
         if self._calls.breach is not None and not self.stopped:
             self.stop_fault = self._calls.breach
             self._stop("failed", "a limit was passed")
-        if type(token) is Call:
-            # Only now, so that in the log a call is over before the next one begins.
-            self._calls.release(token)
 
     def _come_in(self, event: OutsideEvent) -> None:
         self._mailbox.put(EventEmitted(self.clock.now(), "", event.name, event.data))
@@ -340,7 +372,7 @@ class Engine:
         status = self.stopped or ("failed" if fault else "success")
         output = None
         if status == "success":
-            self.memory.actor = None
+            self.memory.user = None
             try:
                 output = output_of(self.plan, run)
             except EVALUATION_FAULTS as error:

@@ -111,7 +111,7 @@ class Sections:
             self._look_later(name, frame.services.now() + POLL)
             return False
         self._held.add(name)
-        frame.locks.append(name)
+        frame.locks += (name,)
         self._deliver(frame, effect, Answer())
         return True
 
@@ -133,7 +133,9 @@ class Sections:
     def leave(self, frame: ExecutionFrame) -> None:
         """Give back whatever a frame holds."""
         while frame.locks:
-            self.release(frame.locks.pop())
+            *rest, name = frame.locks
+            frame.locks = tuple(rest)
+            self.release(name)
 
 
 class FileLocks:

@@ -11,6 +11,7 @@ from pytest_highway.engine.frame import ScopeRun
 from pytest_highway.engine.resuming import Resumption
 from pytest_highway.engine.sections import World
 from pytest_highway.events import Event
+from pytest_highway.secrets import SecretValues
 
 __all__ = ["OutsideEvent", "Pick", "RunSettings"]
 
@@ -36,8 +37,10 @@ class RunSettings:
     the run is stopped from outside; `events` come in from outside; `locks` are held by the world at
     first, for so many seconds; `world` holds locks that other processes respect.
     `observe` is shown the log whenever something may be new in it, and last when it is complete;
-    `resumption` is what an earlier run has done already; `pick` is the schedule: which of the tasks
-    that are ready begins, by default the earliest declared one.
+    `resumption` is what an earlier run has done already. `passing` are exceptions that mean no
+    task when a tool raises them but whoever started the run: they end it and come out. `secrets`
+    is told what those of each file are worth that the run enters. `pick` is the schedule: which of
+    the tasks that are ready begins, by default the earliest declared one.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -48,4 +51,6 @@ class RunSettings:
     world: World | None = None
     observe: Callable[[Sequence[Event]], None] | None = None
     resumption: Resumption | None = None
+    passing: tuple[type[BaseException], ...] = ()
+    secrets: SecretValues | None = None
     pick: Pick = heappop

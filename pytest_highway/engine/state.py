@@ -16,14 +16,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import RLock
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pytest_highway.errors import HighwayError
 from pytest_highway.events import TaskEnded
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import sum_of
 
-__all__ = ["Access", "Actor", "Layered", "MemoryConflict", "RunMemory", "TaskMemory", "TaskStates"]
+__all__ = [
+    "Access",
+    "Actor",
+    "Layered",
+    "MemoryConflict",
+    "RunMemory",
+    "TaskMemory",
+    "TaskStates",
+    "User",
+]
 
 Access = Literal["read", "write", "add"]
 CONFLICTING: dict[Access, tuple[Access, ...]] = {
@@ -48,31 +57,54 @@ class Actor(NamedTuple):
     node: int
     add_is_read: bool = False
 
+    def actor(self) -> Actor:
+        """Itself, as a user that is known already."""
+        return self
+
+
+class User(Protocol):
+    """Whoever may use memory, and is asked for its name only then: most tasks never do."""
+
+    def actor(self) -> Actor:
+        """Who it is."""
+
 
 Precedes = Callable[[Actor, Actor], bool]
 
 
 class RunMemory(Mapping[str, object]):
-    """The values, seen by expressions as a mapping; `actor` is the task that is being evaluated.
+    """The values, seen by expressions as a mapping; `user` is the task that is being evaluated.
 
     Tools in threads reach it by the `lock`.
     """
 
     def __init__(self, precedes: Precedes) -> None:
         self.values_by_key: dict[str, object] = {}
-        self.actor: Actor | None = None
+        self.user: User | None = None
         self._precedes = precedes
         self.lock = RLock()
         self._recent: dict[str, dict[Access, list[Actor]]] = {}
+        self._whole: list[Actor] = []
 
     def __getitem__(self, key: str) -> object:
-        return self.values_by_key[key] if self.actor is None else self.read(key, self.actor)
+        return self.values_by_key[key] if self.user is None else self.read(key, self.user.actor())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values_by_key)
+        self._note_whole()
+        return iter(list(self.values_by_key))
 
     def __len__(self) -> int:
+        self._note_whole()
         return len(self.values_by_key)
+
+    def _note_whole(self) -> None:
+        """Which keys there are is a read as well, of those that are still to come, too."""
+        if self.user is None:
+            return
+        actor = self.user.actor()
+        if self._whole and self._precedes(self._whole[-1], actor):
+            self._whole.pop()  # As with additions: the last one in a row tells all.
+        self._whole.append(actor)
 
     def read(self, key: str, actor: Actor) -> object:
         """The value of a key; KeyError when there is none."""
@@ -101,11 +133,10 @@ class RunMemory(Mapping[str, object]):
         recent = self._recent.setdefault(key, {"read": [], "write": [], "add": []})
         for kind in CONFLICTING[access]:
             for other in recent[kind]:
-                if not self._precedes(other, actor):
-                    raise MemoryConflict(
-                        f"memory key {key!r}: {other.path!r} and {actor.path!r} both use it and "
-                        "no order holds between them; let one depend on the other"
-                    )
+                self._check_order(key, other, actor)
+        if access != "read":
+            for other in self._whole:
+                self._check_order(key, other, actor)
         same = recent[access]
         if access == "write":
             # All that came before precedes this write, so later ones need only look at it.
@@ -114,6 +145,13 @@ class RunMemory(Mapping[str, object]):
         elif same and self._precedes(same[-1], actor):
             same.pop()  # Likewise: a loop of 100,000 additions is remembered by its last one.
         same.append(actor)
+
+    def _check_order(self, key: str, other: Actor, actor: Actor) -> None:
+        if not self._precedes(other, actor):
+            raise MemoryConflict(
+                f"memory key {key!r}: {other.path!r} and {actor.path!r} both use it and "
+                "no order holds between them; let one depend on the other"
+            )
 
 
 class TaskMemory:
@@ -187,6 +225,13 @@ class Layered(Mapping[str, object]):
         return sum(1 for _ in self)
 
 
+class Numbered(Protocol):
+    """A task of a scope, by its number there."""
+
+    @property
+    def index(self) -> int: ...
+
+
 class TaskStates(Mapping[str, object]):
     """The root `tasks` of expressions: how each task of a scope ended, by its id.
 
@@ -194,16 +239,16 @@ class TaskStates(Mapping[str, object]):
     condition and for who comes behind it; `before` those that the body itself finds of it.
     """
 
-    __slots__ = ("_ends", "_index", "_outer", "_ran", "before", "kept")
+    __slots__ = ("_ends", "_nodes", "_outer", "_ran", "before", "kept")
 
     def __init__(
         self,
-        index: Mapping[str, int],
+        nodes: Mapping[str, Numbered],
         ends: Sequence[TaskEnded | None],
         ran: Mapping[int, list[str]],
         outer: Mapping[str, object] | None = None,
     ) -> None:
-        self._index = index
+        self._nodes = nodes
         self._ends = ends
         self._ran = ran
         self._outer = outer
@@ -211,10 +256,10 @@ class TaskStates(Mapping[str, object]):
         self.before: Mapping[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
-        number = self._index.get(name)
-        if number is not None:
-            end = self._ends[number]
-            return self.before[name] if end is None else self._state(number, end)
+        node = self._nodes.get(name)
+        if node is not None:
+            end = self._ends[node.index]
+            return self.before[name] if end is None else self._state(node.index, end)
         if name in self.kept or self._outer is None:
             return self.kept[name]
         return self._outer[name]
@@ -236,7 +281,7 @@ class TaskStates(Mapping[str, object]):
         self.kept.update((name, inner[name]) for name in inner)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, number in self._index.items() if self._ends[number] is not None)
+        return (name for name, node in self._nodes.items() if self._ends[node.index] is not None)
 
     def __len__(self) -> int:
         return sum(end is not None for end in self._ends)

@@ -74,8 +74,8 @@ class Stops:
         frame.steps.close()
         if frame.stopped is None:
             frame.stopped = outcome._replace(attempts=frame.attempts)
-        if frame.children:
-            for child in list(frame.children.values()):
+        if frame.entered.open:
+            for child in list(frame.entered.open.values()):
                 self.stop_scope(child, inside or outcome.reason, force=force)
         else:
             self._endings.finish(frame, frame.stopped)
@@ -93,7 +93,7 @@ def _running(run: ScopeRun, force: bool) -> Iterator[ExecutionFrame]:
 
 def _with_children(frame: ExecutionFrame, force: bool) -> Iterator[ExecutionFrame]:
     yield frame
-    for child in frame.children.values():
+    for child in frame.entered.open.values():
         yield from _running(child, force)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import reprlib
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from typing import Final
@@ -188,7 +188,7 @@ def bucket(
     return kind
 
 
-def shared_start(left: str, right: str) -> int:
-    """The number of characters with which both texts begin."""
+def shared_start(left: Sequence[str], right: Sequence[str]) -> int:
+    """The number of characters, or words, with which both texts begin."""
     pairs = enumerate(zip(left, right, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(left), len(right)))

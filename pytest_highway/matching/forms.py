@@ -40,6 +40,9 @@ Form = str | re.Pattern[str] | EllipsisType
 
 # The blank belongs to an ending: a call such as `f(re)` is plain text.
 DOTS = "..."
+# What a merge that was not brought to its end leaves in a text, also in one that was indented. Not
+# its `=======` alone, which may well be a line that underlines another.
+CONFLICT = re.compile(r"[ \t]*([<>|])\1{6} .+")
 ENDINGS = (" (re)", " (glob)", " (eq)")
 
 # What the parts of a glob become; an escaped character and all others stand for themselves.
@@ -49,11 +52,14 @@ NEVER = re.compile(r"(?!)")
 
 def escape_line(line: str) -> str:
     """The expected line that stands for just this line, whatever it looks like."""
-    return f"{line} (eq)" if line == DOTS or line.endswith(ENDINGS) else line
+    is_special = line == DOTS or line.endswith(ENDINGS) or CONFLICT.fullmatch(line)
+    return f"{line} (eq)" if is_special else line
 
 
 def form_fault(line: str) -> str:
     """Why this expected line can stand for nothing; empty when it can."""
+    if CONFLICT.fullmatch(line):
+        return f"{line.strip()!r} is a conflict marker of a merge; resolve the conflict first"
     if not line.endswith(" (re)"):
         return ""
     pattern = compiled(line.removesuffix(" (re)"))

@@ -14,11 +14,11 @@ is `exact` between two `...`, `subset` is `exact` with a `...` before, between a
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pytest_highway.matching.alignment import Op, align, assign
 from pytest_highway.matching.equality import shared_start
@@ -32,6 +32,8 @@ from pytest_highway.matching.forms import (
     form_of,
     forms_of,
 )
+from pytest_highway.matching.hunks import Hunk, Texts, change_rows, hunks_of
+from pytest_highway.matching.lookalikes import quoted
 
 __all__ = [
     "LineDifference",
@@ -46,7 +48,6 @@ __all__ = [
 Mode = Literal["exact", "subset", "contains", "unordered"]
 
 LABELS = ("--- expected", "+++ actual")
-CONTEXT = 3
 # A quoted line in a summary is cut to a window of this width around what differs.
 SHOWN_WIDTH = 120
 
@@ -86,35 +87,30 @@ class LineDifference:
 
     `first_expected` and `first_actual` number, from 0, the first lines that differ; None where
     that side has none there. `summary` is one line on them; line numbers in it count the actual
-    lines from 1. `diff` is a unified diff of the whole, with three lines of context; a line that a
-    pattern stands for is context, characters that cannot be seen are shown as escapes, and lines
-    that look alike are quoted.
+    lines from 1. `hunks` are those of a unified diff of the whole; see there.
     """
 
     first_expected: int | None
     first_actual: int | None
     summary: str
-    diff: list[str]
+    hunks: list[Hunk]
 
-    def render(self, limit: int | None = 40) -> str:
-        """The diff as text, cut after `limit` lines (None: never) with a count of the rest."""
-        shown = self.diff if limit is None else self.diff[:limit]
-        rest = len(self.diff) - len(shown)
-        more = [f"... {rest} more line{'s' if rest > 1 else ''}"] if rest else []
-        return "\n".join([*shown, *more])
-
-
-class Texts(NamedTuple):
-    """Both sides as written."""
-
-    expected: Sequence[str]
-    actual: Sequence[str]
+    @property
+    def diff(self) -> list[str]:
+        """The whole diff, with a label for either side."""
+        return [*LABELS, *(line for hunk in self.hunks for line in hunk.lines)]
 
 
 def compare_lines(
-    expected: Sequence[str], actual: Sequence[str], mode: Mode = "exact"
+    expected: Sequence[str],
+    actual: Sequence[str],
+    mode: Mode = "exact",
+    heads: re.Pattern[str] | None = None,
 ) -> LineDifference | None:
-    """None when the actual lines are as expected, else how they differ."""
+    """None when the actual lines are as expected, else how they differ.
+
+    `heads` finds the lines with which those of a task begin; its first group is the task.
+    """
     lines = list(actual)
     forms = forms_of(expected)
     if mode == "unordered":
@@ -122,14 +118,14 @@ def compare_lines(
     forms, origin = _loosened(forms, mode)
     if covers(forms, lines):
         return None
-    texts = Texts(expected, lines)
+    texts = Texts.of(expected, lines, heads)
     ops = _merged(align(forms, lines), origin)
     first = next(op for op in ops if op.kind == "change")
     return LineDifference(
         first.e1 if first.e1 < first.e2 else None,
         first.a1 if first.a1 < first.a2 else None,
         _summary(texts, ops, mode),
-        [*LABELS, *_hunks(texts, ops)],
+        [*hunks_of(texts, ops)],
     )
 
 
@@ -212,11 +208,14 @@ def _compare_unordered(
     if extra:
         unexpected = _counted("unexpected", [lines[number] for number in extra])
         parts.append(f"{unexpected} in line {extra[0] + 1}")
+    absent, more = [expected[each] for each in missing], [lines[each] for each in extra]
+    whole = Op("change", 0, len(absent), 0, len(more))
+    rows = change_rows(Texts.of(absent, more, None), whole)
     return LineDifference(
         missing[0] if missing else None,
         extra[0] if extra else None,
         ", ".join(parts),
-        [*LABELS, *_change([expected[each] for each in missing], [lines[each] for each in extra])],
+        [Hunk("", [row.text for row in rows])],
     )
 
 
@@ -251,99 +250,10 @@ def _unpaired(forms: Sequence[Form], lines: Sequence[str]) -> tuple[list[int], l
     return sorted(missing), [number for number in left if number not in taken]
 
 
-class Row(NamedTuple):
-    """One line of a diff: its text with the sign, and what it takes of either side."""
-
-    text: str
-    e: int
-    a: int
-    e_size: int
-    a_size: int
-
-
-def _hunks(texts: Texts, ops: Sequence[Op]) -> Iterator[str]:
-    """The changes, each with the lines around it."""
-    # Rows exist for changes and what is near them alone: a long text costs what differs in it.
-    rows = [row for op in ops for row in _rows(texts, op)]
-    changed = [row is not None and row.text[0] != " " for row in rows]
-    hunk: list[Row] = []
-    for number, row in enumerate([*rows, None]):
-        if row is not None and any(changed[max(0, number - CONTEXT) : number + CONTEXT + 1]):
-            hunk.append(row)
-        elif hunk:
-            yield f"@@ -{_range(hunk, 'e')} +{_range(hunk, 'a')} @@"
-            yield from (each.text for each in hunk)
-            hunk = []
-
-
-def _range(hunk: Sequence[Row], side: Literal["e", "a"]) -> str:
-    """`first line,number of lines` of one side, as a unified diff has it."""
-    if side == "e":
-        start, size = hunk[0].e, sum(row.e_size for row in hunk)
-    else:
-        start, size = hunk[0].a, sum(row.a_size for row in hunk)
-    return f"{start + 1 if size else start},{size}"
-
-
-def _rows(texts: Texts, op: Op) -> list[Row | None]:
-    """The lines of one stretch; None where context is left out."""
-    kind, e1, e2, a1, a2 = op
-    if kind == "skip":
-        return [Row(f" {DOTS}", e1, a1, e2 - e1, a2 - a1)]
-    if kind == "change":
-        change = _change(texts.expected[e1:e2], texts.actual[a1:a2])
-        minus, plus = change[: e2 - e1], change[e2 - e1 :]
-        rows: list[Row | None] = [Row(text, e, a1, 1, 0) for e, text in enumerate(minus, e1)]
-        rows.extend(Row(text, e2, a, 0, 1) for a, text in enumerate(plus, a1))
-        return rows
-    size = a2 - a1
-    kept: list[int | None] = list(range(size))
-    if size > 2 * CONTEXT:
-        kept[CONTEXT:-CONTEXT] = [None]
-    return [
-        None if k is None else Row(f" {_visible(texts.actual[a1 + k])}", e1 + k, a1 + k, 1, 1)
-        for k in kept
-    ]
-
-
-def _change(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
-    """The lines of a change, signed; two that face each other and look alike are quoted."""
-    minus = [f"-{_visible(line)}" for line in expected]
-    plus = [f"+{_visible(line)}" for line in actual]
-    for number, (wanted, got) in enumerate(zip(expected, actual, strict=False)):
-        if _skeleton(wanted) == _skeleton(got):
-            quote = _quote_for(wanted, got)
-            minus[number], plus[number] = f"-{quote(wanted)}", f"+{quote(got)}"
-    return minus + plus
-
-
-def _visible(text: str) -> str:
-    """The text with an escape for each character that has no glyph, but for blanks and tabs."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in text)
-
-
-def _skeleton(text: str) -> str:
-    """What of a line meets the eye: no control or format characters, and blanks as one."""
-    folded = unicodedata.normalize("NFKC", text)
-    if not folded.isascii():
-        folded = "".join(c for c in folded if unicodedata.category(c) != "Cf")
-    return " ".join(folded.split())
-
-
-def _quote_for(expected: str, actual: str) -> Callable[[str], str]:
-    """`repr`, or `ascii` where only the code points tell the two apart."""
-    # `repr` shows what has no glyph, but writes an accented letter the same in both its spellings.
-    same = unicodedata.normalize("NFKC", expected) == unicodedata.normalize("NFKC", actual)
-    return ascii if same else repr
-
-
 def _quoted(expected: str, actual: str) -> tuple[str, str]:
     """Both texts for a message, cut around the place at which they begin to differ."""
     start = max(0, shared_start(expected, actual) - SHOWN_WIDTH // 3)
-    quote = _quote_for(expected, actual)
-    return quote(_cut(expected, start)), quote(_cut(actual, start))
+    return quoted(expected, actual, _cut(expected, start), _cut(actual, start))
 
 
 def _cut(text: str, start: int) -> str:

@@ -28,6 +28,7 @@ from pytest_highway.matching.equality import (
     shared_start,
     shown,
 )
+from pytest_highway.matching.lookalikes import divergence, look_alike
 
 __all__ = [
     "Difference",
@@ -306,11 +307,15 @@ def message_of(difference: Difference, words: Words) -> str:
     if difference.message:
         return difference.message
     if isinstance(expected, str) and isinstance(actual, str):
+        odd = not (expected + actual).isascii() and look_alike(expected, actual)
+        which = f"; {divergence(expected, actual)}" if odd else ""
         start = shared_start(expected, actual) - SHOWN // 2
         if start > 0 and max(len(expected), len(actual)) > SHOWN:
             # Both would be cut before they differ.
             left, right = shown(expected[start:]), shown(actual[start:])
-            return f"expected {left}, got {right}, both from character {start + 1}"
+            return f"expected {left}, got {right}, both from character {start + 1}{which}"
+        if odd:
+            return f"expected {shown(expected)}, got {shown(actual)}{which}"
     left, right = described(expected, words), shown(actual)
     if left == right:
         left, right = f"{left} ({kind_of(expected)})", f"{right} ({kind_of(actual)})"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pytest_highway.errors import Diagnostic
 from pytest_highway.planning.conflicts import find_conflicts
 from pytest_highway.planning.lints import lint
+from pytest_highway.planning.open_reads import guard_open_reads
 from pytest_highway.planning.plan import Node, Plan, Scope
 from pytest_highway.planning.reads import (
     Findings,
@@ -63,6 +64,7 @@ def check_plan(plan: Plan) -> list[Diagnostic]:
     for read in reads:
         if names.check(read) and read.reference.root == "results":
             results.check(read)
+    guard_open_reads(plan.scope, reads, results, relations)
     found = findings.found
     found += find_conflicts(plan, writers, accesses(plan, reads), relations)
     found += lint(plan, reads, writers, relations)

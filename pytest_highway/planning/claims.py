@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from pytest_highway.planning.plan import Loc, ReportFault
-from pytest_highway.reading.models import Foreach, OperatorBase, Parallel, While, Workflow
+from pytest_highway.reading.models import AnyOperator, Foreach, Parallel, While, Workflow
+from pytest_highway.reading.plain_tasks import PlainTask
 
 __all__ = ["Claims", "claim_bodies"]
+
+LOOPS = ("foreach", "while")
 
 
 @dataclass(slots=True)
@@ -35,8 +39,14 @@ def claim_bodies(workflow: Workflow, fault: ReportFault) -> Claims:
     """What the bodies and branches of a workflow claim."""
     claimer = _Claimer(workflow, fault)
     for name, model in workflow.tasks.items():
-        claimer.claim(name, model, ("tasks", name), (), loop=None)
+        if not isinstance(model, PlainTask):
+            claimer.claim(name, model, ("tasks", name), (), loop=None)
     claims = claimer.claims
+    for name, loc in claimer.members:
+        if name in claims:
+            body = claims.owner.get(name)
+            where = "a loop's body" if body is None else f"the body of {body!r}"
+            fault(loc, f"{name!r} belongs to {where} already")
     for name, model in workflow.tasks.items():
         if model.is_internal_loop_task and name not in claims:
             message = f"{name!r} is marked is_internal_loop_task, but no body lists it"
@@ -49,13 +59,15 @@ class _Claimer:
         self.workflow = workflow
         self.fault = fault
         self.claims = Claims()
+        # What parallels list that stand in no loop: tasks of the top level.
+        self.members: list[tuple[str, Loc]] = []
 
     def claim(
-        self, name: str, model: OperatorBase, loc: Loc, around: tuple[str, ...], loop: str | None
+        self, name: str, model: AnyOperator, loc: Loc, around: tuple[str, ...], loop: str | None
     ) -> None:
         """Note what `model` lists; `around` names what it stands in, `loop` the nearest loop."""
         inside = (*around, name)
-        if isinstance(model, Foreach | While):
+        if model.operator_type in LOOPS:
             loop = name
         for place, entry in _entries(model):
             at = (*loc, *place)
@@ -70,6 +82,8 @@ class _Claimer:
             self.claims.is_circular = True
             self.fault(loc, f"{name!r} stands inside itself: {' -> '.join([*around, name])}")
             return
+        if loop is None:
+            self.members.append((name, loc))
         if loop is None or name not in self.workflow.tasks:
             return
         other = self.claims.owner.setdefault(name, loop)
@@ -92,12 +106,13 @@ class _Claimer:
         self.fault((*loc, "task_id"), message)
 
 
-def _entries(model: OperatorBase) -> Iterator[tuple[Loc, str | OperatorBase]]:
+def _entries(model: AnyOperator) -> Iterator[tuple[Loc, str | AnyOperator]]:
     """What an operator's body or branches list, each with its place below the operator."""
-    if isinstance(model, Foreach | While):
-        for number, each in enumerate(model.loop_body):
+    # By the word, and not by the class: the classes of models are slow to ask.
+    if model.operator_type in LOOPS:
+        for number, each in enumerate(cast("Foreach | While", model).loop_body):
             yield ("loop_body", number), each
-    elif isinstance(model, Parallel):
-        for branch, entries in model.branches.items():
+    elif model.operator_type == "parallel":
+        for branch, entries in cast("Parallel", model).branches.items():
             for number, each in enumerate(entries):
                 yield ("branches", branch, number), each

@@ -13,9 +13,7 @@ hands in what loads the files of nested workflows.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_highway.engine.outputs import compile_schema
@@ -26,37 +24,44 @@ from pytest_highway.errors import (
     did_you_mean,
     listed,
 )
-from pytest_highway.expressions.template import compile_data
 from pytest_highway.planning.claims import claim_bodies
+from pytest_highway.planning.code_checks import code_faults
 from pytest_highway.planning.fields import Fields
 from pytest_highway.planning.linking import Draft, Names, link
 from pytest_highway.planning.lock_checks import lock_faults
 from pytest_highway.planning.plan import Loc, Node, Plan, Scope
+from pytest_highway.planning.secret_checks import secret_faults
+from pytest_highway.reading.collector import collector_paused
 from pytest_highway.reading.document import Document
 from pytest_highway.reading.models import (
     IDENTIFIER,
+    AnyOperator,
+    AnyTask,
     Condition,
     Fallback,
     Foreach,
     NestedWorkflow,
-    OperatorBase,
     Parallel,
     Task,
     Wait,
     While,
     Workflow,
 )
+from pytest_highway.reading.plain_tasks import PlainTask
+from pytest_highway.reading.translated import Translated
 from pytest_highway.tools import Registry
 
 __all__ = ["LoadFile", "compile_plan"]
 
 # Tasks of a file above which the garbage collector would look at them again and again in vain.
 MANY = 1_000
+# What `loop` holds by itself, beside the items under the names that `as` gives them.
+LOOP_FIELDS = ("index", "first", "last", "length")
+
 # Gives the plan of a file by its name beside this one, held to a bound on attempts in seconds.
 LoadFile = Callable[[str, float | None], Plan]
 
-# Its first argument is parsed as code.
-SHELL = "tools.shell.run"
+SKIP = Fallback()  # what follows a failure where nobody says anything else
 
 
 def compile_plan(
@@ -72,24 +77,11 @@ def compile_plan(
     runs this one sets to attempts, in seconds.
     """
     compiler = _Compiler(document, workflow, registry, load, longest_step)
-    with paused_collection(len(workflow.tasks)):
+    with collector_paused(len(workflow.tasks) > MANY):
         plan = compiler.compile()
     if compiler.faults:
         raise SourceError(compiler.faults)
     return plan, compiler.warnings
-
-
-@contextmanager
-def paused_collection(size: int) -> Iterator[None]:
-    """Pause the garbage collector while much is made that all stays, if it is much."""
-    if size < MANY or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class _Compiler:
@@ -112,25 +104,30 @@ class _Compiler:
         self.longest_step = min((each for each in bounds if each is not None), default=None)
         self.faults: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
+        # A plain task says nothing of policies, so all of them have the same.
+        plain = PlainTask()
+        self.usual = Node(0, "", "", "task", (), plain)
+        self._policies(self.usual, plain)
 
     def compile(self) -> Plan:
         workflow = self.workflow
         self._tool_policies()
-        if workflow.secrets:
-            message = "'secrets' is not yet supported: nothing is redacted"
-            self.warnings.append(
-                self.document.diagnostic(("secrets",), message, key=True, severity="warning")
-            )
+        for loc, message in secret_faults(workflow):
+            self.fault(loc, message)
         if workflow.defaults.on_failure is not None and workflow.defaults.on_failure.fallback:
             place = ("defaults", "on_failure", "fallback")
             self.fault(place, "a fallback serves one task, so it is no default")
+        if workflow.defaults.retry is not None and workflow.defaults.retry.retry_on:
+            default = workflow.defaults.retry.retry_on
+            self.fields.exceptions(default, ("defaults", "retry", "retry_on"), self.registry)
         claims = claim_bodies(workflow, self.fault)
         if claims.is_circular:
             raise SourceError(self.faults)  # There is no graph to say more about.
         draft = Draft(Scope(), workflow.start_task)
         names = Names(None)
+        claimed = {*claims.owner, *claims.twins}
         for name, model in workflow.tasks.items():
-            if name not in claims:
+            if name not in claimed:
                 self._add(draft, names, name, model, ("tasks", name), prefix="")
         link(draft, self.fault)
         output = None
@@ -148,7 +145,7 @@ class _Compiler:
     # --- nodes -------------------------------------------------------------------------------
 
     def _add(
-        self, draft: Draft, names: Names, name: str, model: OperatorBase, loc: Loc, prefix: str
+        self, draft: Draft, names: Names, name: str, model: AnyOperator, loc: Loc, prefix: str
     ) -> Node:
         if not IDENTIFIER.fullmatch(name):
             message = f"{name!r} is no task id; ids match [A-Za-z_][A-Za-z0-9_-]*"
@@ -159,38 +156,52 @@ class _Compiler:
         index = len(draft.scope.nodes)
         kind = model.operator_type
         node = Node(index, prefix + name, name, kind, loc, model, model.result_key or "")
+        node.is_step = isinstance(self.document, Translated)
         if name in names.local:
             self.fault(loc, f"there are two tasks {name!r} in one list", key=True)
         names.local[name] = node
         draft.add(node, names)
-        self._policies(node, model)
-        node.skip_if = self.fields.expression(model.skip_if, (*loc, "skip_if"))
-        node.run_if = self.fields.expression(model.run_if, (*loc, "run_if"))
+        self._common(node, model)
         OPERATOR_FIELDS[kind](self, draft, names, node)
         return node
 
-    def _policies(self, node: Node, model: OperatorBase) -> None:
+    def _common(self, node: Node, model: AnyOperator) -> None:
+        """The fields that every operator has."""
+        if isinstance(model, PlainTask):
+            usual = self.usual
+            node.rule, node.policy = usual.rule, usual.policy
+            node.retry, node.timeout = usual.retry, usual.timeout
+            return
+        self._policies(node, model)
+        node.skip_if = self.fields.expression(model.skip_if, (*node.loc, "skip_if"))
+        node.run_if = self.fields.expression(model.run_if, (*node.loc, "run_if"))
+
+    def _policies(self, node: Node, model: AnyOperator) -> None:
         node.lock = model.lock
         defaults = self.workflow.defaults
         node.rule = model.trigger_rule or defaults.trigger_rule or "all_live"
         node.is_finally = model.is_finally
         node.critical = model.critical or model.is_finally
-        policy = model.on_failure or defaults.on_failure or Fallback()
+        policy = model.on_failure or defaults.on_failure or SKIP
         node.policy = "skip_dependents" if model.fallback_step else policy.policy
         self._reject_both(node, "timeout")
         node.timeout = model.timeout
         if node.timeout is None and model.timeout_policy is not None:
             node.timeout = model.timeout_policy.timeout
-        if isinstance(model, Task):
+        if isinstance(model, AnyTask):
             self._reject_both(node, "retry")
             own = model.retry_policy if model.retry is None else model.retry
+            if own is not None and own.retry_on:
+                word = "retry_policy" if model.retry is None else "retry"
+                self.fields.exceptions(own.retry_on, (*node.loc, word, "retry_on"), self.registry)
             node.retry = defaults.retry if own is None else own
             timeout = defaults.timeout if node.timeout is None else node.timeout
             bounds = (timeout, self.longest_step)
             node.timeout = min((each for each in bounds if each is not None), default=None)
 
     def _reject_both(self, node: Node, word: str) -> None:
-        if {word, f"{word}_policy"} <= node.model.model_fields_set:
+        model = node.model
+        if not isinstance(model, PlainTask) and {word, f"{word}_policy"} <= model.model_fields_set:
             message = f"{word!r} and '{word}_policy' mean the same; give one of them"
             self.fault((*node.loc, f"{word}_policy"), message, key=True)
 
@@ -207,7 +218,7 @@ class _Compiler:
 
     def _task(self, _draft: Draft, _names: Names, node: Node) -> None:
         model, loc = node.model, node.loc
-        assert isinstance(model, Task)
+        assert isinstance(model, AnyTask)
         node.args = self.fields.value(model.args, (*loc, "args"))
         node.kwargs = self.fields.value(model.kwargs, (*loc, "kwargs"))
         node.tool = self.registry.get(model.function)
@@ -215,21 +226,14 @@ class _Compiler:
             near = did_you_mean(model.function, self.registry.names())
             self.fault((*loc, "function"), f"unknown tool {model.function!r}{near}")
             return
-        self._around_call(node, model)
-        if node.tool.name == SHELL:
-            self._shell_command(node, model)
+        if not isinstance(model, PlainTask):
+            self._around_call(node, model)
+        for inside, message in code_faults(node.tool.name, model.args, model.kwargs):
+            self.fault((*loc, *inside), message)
         misfit = node.tool.misfit(len(model.args), list(model.kwargs))
         if misfit:
             place = next((name for name in ("args", "kwargs") if getattr(model, name)), "function")
             self.fault((*loc, place), misfit, key=True)
-
-    def _shell_command(self, node: Node, model: Task) -> None:
-        """A value pasted into a command line is parsed by the shell, whatever it holds."""
-        place: Loc = ("args", 0) if model.args else ("kwargs", "command")
-        command = model.args[0] if model.args else model.kwargs.get("command")
-        if isinstance(command, str) and not compile_data(command, []).constant:
-            message = "a template in a shell command; pass the value by 'env' and write \"$NAME\""
-            self.fault((*node.loc, *place), message)
 
     def _around_call(self, node: Node, model: Task) -> None:
         """What is looked at before and after a call."""
@@ -260,6 +264,7 @@ class _Compiler:
             node.select = self.fields.value(model.select, (*node.loc, "select"))
             if node.select.constant:
                 self._check_branches(model, (*node.loc, "select"))
+        node.branches = {}
         for branch, entries in model.branches.items():
             loc = (*node.loc, "branches", branch)
             prefix = f"{node.id}.{branch}/"
@@ -289,6 +294,8 @@ class _Compiler:
             node.key = self.fields.expression(model.key, (*node.loc, "key"))
         else:
             node.condition = self.fields.expression(model.condition, (*node.loc, "condition"))
+        if isinstance(model, Foreach) and model.alias is not None:
+            self._check_alias(model.alias, (*node.loc, "as"))
         inner = Draft(Scope(owner=node, outer=draft.scope), loops=(node.name, *draft.loops))
         body = Names(None)
         self._list(inner, body, model.loop_body, (*node.loc, "loop_body"), "", by_id=body)
@@ -298,6 +305,12 @@ class _Compiler:
         node.body = inner.scope
         if isinstance(model, Foreach) and model.collect is not None:
             self._check_collected(node, model.collect)
+
+    def _check_alias(self, alias: str, loc: Loc) -> None:
+        if alias in LOOP_FIELDS:
+            self.fault(loc, f"{alias!r} is a field of every loop; give the item another name")
+        elif not IDENTIFIER.fullmatch(alias):
+            self.fault(loc, f"{alias!r} is no name; names match [A-Za-z_][A-Za-z0-9_-]*")
 
     def _check_collected(self, node: Node, key: str) -> None:
         assert node.body is not None
@@ -333,7 +346,7 @@ class _Compiler:
         self,
         draft: Draft,
         names: Names,
-        entries: Sequence[str | OperatorBase],
+        entries: Sequence[str | AnyOperator],
         loc: Loc,
         prefix: str,
         by_id: Names,
@@ -395,7 +408,7 @@ class Aside(NamedTuple):
     skipped: frozenset[str]
 
 
-def _aside(entries: Sequence[str | OperatorBase], tasks: Mapping[str, OperatorBase]) -> Aside:
+def _aside(entries: Sequence[str | AnyOperator], tasks: Mapping[str, AnyOperator]) -> Aside:
     """A condition's targets follow that only; fallbacks and `finally` tasks stand beside it all."""
     targets: list[str | None] = []
     beside: list[str | None] = []

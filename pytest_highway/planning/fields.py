@@ -13,9 +13,11 @@ from typing import TypeVar
 from pytest_highway.clock import DEFAULT_START, parse_duration, seconds_until
 from pytest_highway.engine.outputs import Check, compile_check
 from pytest_highway.errors import HighwayError, did_you_mean, listed
+from pytest_highway.exceptions import check_retried
 from pytest_highway.expressions.expression import Expression, ExpressionError, compile_expression
 from pytest_highway.expressions.template import Value, compile_data
 from pytest_highway.planning.plan import Loc, ReportFault, WaitSpec
+from pytest_highway.tools import Registry
 
 __all__ = ["Fields"]
 
@@ -50,6 +52,11 @@ class Fields:
             for text, place in zip(texts, places, strict=False)
         ]
         return tuple(each for each in made if each is not None)
+
+    def exceptions(self, names: Sequence[str], loc: Loc, registry: Registry) -> None:
+        """The names of `retry_on`: each is an exception with which an attempt may fail."""
+        for number, name in enumerate(names):
+            self.made(partial(check_retried, name, registry), (*loc, number))
 
     def made(self, make: Callable[[], Made], loc: Loc) -> Made | None:
         """What `make` gives, or None when it finds a fault."""

@@ -20,34 +20,43 @@ class Graph:
     (the end of a group): in the order they come as soon as they can, before any other.
     """
 
-    __slots__ = ("down", "rank", "real", "up")
+    __slots__ = ("_down", "rank", "real", "up")
 
     def __init__(self, size: int, real: int | None = None) -> None:
         self.real = size if real is None else real
-        self.down: list[list[int]] = [[] for _ in range(size)]
-        self.up: list[list[int]] = [[] for _ in range(size)]
-        self.rank: list[int] = []
+        self.up: list[Sequence[int]] = [()] * size
+        self.rank: Sequence[int] = ()
+        self._down: list[list[int]] | None = None
+
+    @property
+    def down(self) -> list[list[int]]:
+        """The vertices behind each vertex; the usual file is never asked for them."""
+        if self._down is None:
+            self._down = [[] for _ in self.up]
+            for vertex, upstreams in enumerate(self.up):
+                for each in upstreams:
+                    self._down[each].append(vertex)
+        return self._down
 
     def place_after(self, vertex: int, upstreams: Sequence[int]) -> None:
-        """Add edges from all `upstreams`, which are distinct, to `vertex`."""
-        self.up[vertex].extend(upstreams)
-        for each in upstreams:
-            self.down[each].append(vertex)
+        """Put edges from all `upstreams`, which are distinct and are kept, to `vertex`."""
+        self.up[vertex] = upstreams
+        self._down = None
 
-    def sort(self) -> list[int]:
+    def sort(self) -> Sequence[int]:
         """The order in which always the smallest vertex comes whose upstreams have come.
 
         Vertices on a cycle, and behind one, are left out: a shorter list means a cycle.
         """
-        size = len(self.down)
+        size = len(self.up)
         if all(not up or max(up) < vertex for vertex, up in enumerate(self.up)):
             # The usual file declares tasks after what they depend on.
-            order = list(range(size))
-        else:
-            order = self._by_counting()
-        self.rank = [size] * size
+            self.rank = range(size)
+            return self.rank
+        order = self._by_counting()
+        self.rank = rank = [size] * size
         for place, vertex in enumerate(order):
-            self.rank[vertex] = place
+            rank[vertex] = place
         return order
 
     def _by_counting(self) -> list[int]:
@@ -127,7 +136,7 @@ class Graph:
         )
 
 
-def _closure(start: Sequence[int], neighbours: Callable[[int], list[int]]) -> set[int]:
+def _closure(start: Sequence[int], neighbours: Callable[[int], Sequence[int]]) -> set[int]:
     seen = set(start)
     stack = list(start)
     while stack:

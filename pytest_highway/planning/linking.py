@@ -9,17 +9,22 @@ a parallel or a condition around it waits only for its start or decision, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import cast
 
 from pytest_highway.errors import did_you_mean
 from pytest_highway.events import Outline
 from pytest_highway.planning.graph import Graph
 from pytest_highway.planning.plan import Loc, Node, ReportFault, Scope
-from pytest_highway.reading.models import Condition
+from pytest_highway.reading.models import AnyTask, Condition
+from pytest_highway.reading.plain_tasks import PlainTask
 
 __all__ = ["Draft", "Names", "link"]
+
+# What a name in a field is called in messages.
+WORDS = {"dependencies": "dependency", "after": "task"}
 
 
 class Names:
@@ -68,7 +73,6 @@ class Draft:
         """Add a node whose names mean what `names` says."""
         self.scope.nodes.append(node)
         self.scope.by_id[node.id] = node
-        self.scope.index[node.id] = node.index
         self.names.append(names)
 
 
@@ -92,16 +96,17 @@ class _Linker:
             self._members(node, branch, members)
         self.providers = self._providers()
         for node in scope.nodes:
-            if isinstance(node.model, Condition):
-                self._targets(node, node.model)
-            self._fallback(node)
+            if node.kind == "condition":
+                self._targets(node, cast("Condition", node.model))
+            if not isinstance(node.model, PlainTask):
+                self._fallback(node)
         self._mark_cleaning()
-        around = {node.index: self._around(node) for node in scope.nodes if node.member_of}
         for node in scope.nodes:
-            self._edges(node, around.get(node.index, frozenset()))
+            self._edges(node)
         self._finally_edges()
         self._connect()
-        scope.order = [each for each in scope.graph.sort() if each < len(scope.nodes)]
+        order = scope.graph.sort()
+        scope.order = [each for each in order if each < len(scope.nodes)] if scope.ends else order
         if len(scope.order) < len(scope.nodes):
             self._report_cycle()
         elif self.draft.start is not None:
@@ -121,7 +126,8 @@ class _Linker:
     # --- parallel ------------------------------------------------------------------------------
 
     def _members(self, node: Node, branch: str, members: list[str]) -> None:
-        node.branches[branch] = []
+        inside: list[int] = []
+        node.branches = {**node.branches, branch: inside}
         for number, name in enumerate(members):
             member = self.scope.by_id.get(name)
             if member is None:
@@ -132,7 +138,7 @@ class _Linker:
                 self.fault(loc, f"{name!r} is a member of {other!r} already")
             elif member is not node:  # Which is reported where it was claimed.
                 member.member_of = (node.index, branch)
-                node.branches[branch].append(member.index)
+                inside.append(member.index)
 
     def _around(self, node: Node) -> frozenset[int]:
         """The parallels that a member stands in, from the inside out."""
@@ -185,8 +191,7 @@ class _Linker:
 
     def _mark_cleaning(self) -> None:
         """What stands in for a `finally` task may be needed whenever that task is."""
-        for node in self.scope.nodes:
-            each = node
+        for each in [node for node in self.scope.nodes if node.is_finally]:
             while each.is_finally and each.fallback is not None:
                 each = self.scope.nodes[each.fallback]
                 if each.is_finally:
@@ -195,18 +200,14 @@ class _Linker:
 
     # --- edges ---------------------------------------------------------------------------------
 
-    def _edges(self, node: Node, around: frozenset[int]) -> None:
-        model = node.model
-        listed = list(model.dependencies or [])
-        follows = self.draft.implicit.get(node.index)
-        if follows is not None:
-            listed = [follows]
-        named = self._named(node, "dependencies", listed)
-        after = self._named(node, "after", model.after)
-        starts = () if node.member_of is None else (node.member_of[0],)
-        named += self._consumed(node)
-        upstream = dict.fromkeys([*named, *self.implied.get(node.index, ())])
-        upstream = dict.fromkeys(each for each in upstream if each not in around)
+    def _edges(self, node: Node) -> None:
+        named, after = self._listed(node)
+        starts: tuple[int, ...] = ()
+        if node.member_of is not None:
+            around, starts = self._around(node), (node.member_of[0],)
+            named = [each for each in named if each not in around]
+            after = [each for each in after if each not in around]
+        upstream = dict.fromkeys(named)
         if node.fallback_for is not None:
             self._reject_choice(node)
             # A fallback starts when its task has failed: what it lists besides comes earlier.
@@ -215,9 +216,19 @@ class _Linker:
         elif node.is_finally:
             after, upstream, starts = [*upstream, *after], {}, ()
         node.upstream, node.starts = tuple(upstream), starts
-        node.after = tuple(
-            each for each in dict.fromkeys(after) if each not in upstream and each not in around
-        )
+        if after:
+            node.after = tuple(each for each in dict.fromkeys(after) if each not in upstream)
+
+    def _listed(self, node: Node) -> tuple[list[int], list[int]]:
+        """What a node is behind by its dependencies and the like, and what it only comes after."""
+        model = node.model
+        follows = self.draft.implicit.get(node.index)
+        listed = model.dependencies or () if follows is None else (follows,)
+        named = self._named(node, "dependencies", listed) if listed else []
+        after = self._named(node, "after", model.after) if model.after else []
+        if node.kind == "task" and (consumed := cast("AnyTask", model).consumes):
+            named += self._consumed(node, consumed)
+        return named + self.implied.get(node.index, []), after
 
     def _reject_choice(self, node: Node) -> None:
         for each in self.implied.get(node.index, ()):
@@ -225,40 +236,58 @@ class _Linker:
             message = f"{node.id!r} is a fallback; no condition may choose it"
             self.fault((*condition.loc, _side(condition, node)), message)
 
-    def _named(self, node: Node, field: str, names: list[str]) -> list[int]:
+    def _named(self, node: Node, field: str, names: Sequence[str]) -> list[int]:
         found = []
-        what = "dependency" if field == "dependencies" else "task"
+        known = self.draft.names[node.index]
         for number, name in enumerate(names):
-            if name in self.draft.loops and self.draft.names[node.index].find(name) is None:
+            target = known.find(name)
+            if target is None and name in self.draft.loops:
                 continue  # On a loop around it: accepted, and means nothing.
-            loc = (*node.loc, field, number)
-            target = self._resolve(node, name, loc, what)
-            if target is node:
-                self.fault(loc, f"{node.id!r} depends on itself")
-            elif target is not None and target.fallback_for not in (None, node.index):
-                self.fault(loc, f"{name!r} is a fallback; nothing else may depend on it")
-            elif target is not None:
+            if target is None or not self._is_usual(target, node):
+                target = self._judged(node, name, (*node.loc, field, number), WORDS[field])
+            if target is not None:
                 found.append(target.index)
         return found
+
+    def _is_usual(self, target: Node, node: Node) -> bool:
+        """Whether nothing can be wrong with a dependency on `target`."""
+        is_free = target is not node and target.fallback_for is None
+        return is_free and self.scope.by_id.get(target.id) is target
+
+    def _judged(self, node: Node, name: str, loc: Loc, what: str) -> Node | None:
+        """What a node comes after by a name; None where it must not, which is reported."""
+        target = self._resolve(node, name, loc, what)
+        if target is node:
+            self.fault(loc, f"{node.id!r} depends on itself")
+            return None
+        if target is not None and target.fallback_for not in (None, node.index):
+            self.fault(loc, f"{name!r} is a fallback; nothing else may depend on it")
+            return None
+        return target
 
     def _providers(self) -> dict[str, Node]:
         """Who provides what; a name that two tasks provide is an error."""
         found: dict[str, Node] = {}
         for node in self.scope.nodes:
-            for number, name in enumerate(getattr(node.model, "provides", ())):
+            if node.kind != "task":
+                continue
+            for number, name in enumerate(cast("AnyTask", node.model).provides):
                 other = found.setdefault(name, node)
                 if other is not node:
                     loc = (*node.loc, "provides", number)
                     self.fault(loc, f"{name!r} is provided by {other.id!r} as well")
         return found
 
-    def _consumed(self, node: Node) -> Iterator[int]:
-        for number, name in enumerate(getattr(node.model, "consumes", ())):
+    def _consumed(self, node: Node, names: Sequence[str]) -> Iterator[int]:
+        for number, name in enumerate(names):
             provider = self.providers.get(name)
             loc = (*node.loc, "consumes", number)
             if provider is None:
                 near = did_you_mean(name, self.providers)
                 self.fault(loc, f"no task provides {name!r}{near}")
+            elif provider.fallback_for is not None:
+                what = f"{provider.id!r}, which provides {name!r},"
+                self.fault(loc, f"{what} is a fallback; nothing else may depend on it")
             elif provider is node:
                 self.fault(loc, f"{node.id!r} consumes what it provides itself")
             else:
@@ -268,8 +297,8 @@ class _Linker:
         """A `finally` task that depends on nothing comes after all others of its list."""
         nodes = self.scope.nodes
         others: tuple[int, ...] | None = None
-        for node in nodes:
-            if not node.is_finally or node.fallback_for is not None or node.model.dependencies:
+        for node in [each for each in nodes if each.is_finally]:
+            if node.fallback_for is not None or node.model.dependencies:
                 continue
             if node.member_of is not None:
                 parallel, branch = node.member_of
@@ -288,17 +317,28 @@ class _Linker:
         scope.ends = {node.index: len(nodes) + place for place, node in enumerate(parallels)}
         scope.graph = Graph(len(nodes) + len(parallels), len(nodes))
         scope.waits = []
+        vertices = self._vertices(bool(parallels))
         for node in nodes:
-            for each in node.upstream:
-                nodes[each].downstream.append(node.index)
-            for each in node.after:
-                nodes[each].followers.append(node.index)
-            counted = len(node.upstream) + len(node.starts) + len(node.after)
+            index, upstream, after = node.index, node.upstream, node.after
+            for each in upstream:
+                nodes[each].downstream = _and_one(nodes[each].downstream, index)
+            for each in after:
+                nodes[each].followers = _and_one(nodes[each].followers, index)
+            counted = len(upstream) + len(node.starts) + len(after)
             scope.waits.append(counted + (node.fallback_for is not None))
-            scope.graph.place_after(node.index, list(dict.fromkeys(self._before(node))))
+            scope.graph.place_after(index, vertices(node))
         for node in parallels:
             behind = [each for member in node.members for each in self._whole(member, node.index)]
             scope.graph.place_after(scope.ends[node.index], [node.index, *dict.fromkeys(behind)])
+
+    def _vertices(self, has_ends: bool) -> Callable[[Node], tuple[int, ...]]:
+        """What gives the vertices that a node comes after, each once.
+
+        Where a vertex stands for each task and nothing else, the edges are the vertices.
+        """
+        if has_ends or any(node.fallback is not None for node in self.scope.nodes):
+            return lambda node: tuple(dict.fromkeys(self._before(node)))
+        return lambda node: node.upstream + node.after
 
     def _before(self, node: Node) -> Iterator[int]:
         """The vertices that a node comes after."""
@@ -355,6 +395,15 @@ class _Linker:
                 self.fault(node.loc, f"{message} {name!r}", key=True)
 
 
+def _and_one(numbers: Sequence[int], number: int) -> Sequence[int]:
+    """One more number: of the usual one a tuple is made, which is half of a list."""
+    if not numbers:
+        return (number,)
+    more = numbers if isinstance(numbers, list) else [*numbers]
+    more.append(number)
+    return more
+
+
 def _side(before: Node, after: Node) -> str:
     """Which side of the condition `before` names `after`, or an empty text."""
     sides = zip(("if_true", "if_false"), before.targets, strict=True)
@@ -362,6 +411,8 @@ def _side(before: Node, after: Node) -> str:
 
 
 def _outline(node: Node) -> Outline:
+    if node.body is None and node.nested is None:
+        return Outline(node.id, node.kind, node.result_key)
     inside = node.body if node.nested is None else node.nested.scope
     body = () if inside is None else inside.outline
     return Outline(node.id, node.kind, node.result_key, body)

@@ -217,6 +217,8 @@ class _Linter:
             return
         expected = expected_results(self.plan.document.data)
         for scope, node in unread:
+            if node.is_step:  # Every step keeps its result.
+                continue
             if node.result_key not in expected and not is_collected(scope, node):
                 message = f"the result {node.result_key!r} is never read"
                 self._warn((*node.loc, "result_key"), message)

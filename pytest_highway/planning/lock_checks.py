@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pytest_highway.planning.plan import Loc, Node, Plan, Scope
 
-__all__ = ["lock_faults"]
+__all__ = ["lock_faults", "taken_in"]
 
 
 def lock_faults(plan: Plan) -> Iterator[tuple[Loc, str]]:
@@ -20,7 +20,7 @@ def lock_faults(plan: Plan) -> Iterator[tuple[Loc, str]]:
 
 
 def _faults_in(scope: Scope, held: frozenset[str]) -> Iterator[tuple[Loc, str]]:
-    for node in scope.nodes:
+    for node in [each for each in scope.nodes if each.lock or each.body or each.nested]:
         around = held | {each.lock.name for each in _parallels(scope, node) if each.lock}
         if node.lock is not None:
             name = node.lock.name
@@ -31,7 +31,7 @@ def _faults_in(scope: Scope, held: frozenset[str]) -> Iterator[tuple[Loc, str]]:
         if node.body is not None:
             yield from _faults_in(node.body, around)
         if node.nested is not None:
-            for name in _taken_in(node.nested):
+            for name in taken_in(node.nested):
                 if name in around:
                     message = f"the file takes the lock {name!r} inside a section that holds it"
                     yield (*node.loc, "file"), message
@@ -46,7 +46,7 @@ def _parallels(scope: Scope, node: Node) -> Iterator[Node]:
         yield node
 
 
-def _taken_in(plan: Plan) -> list[str]:
+def taken_in(plan: Plan) -> list[str]:
     """The locks that a file takes, and the files that it runs, in the order of the text."""
     locks = [plan.workflow.lock]
     for node in plan.walk():

@@ -19,6 +19,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.document import MAX_BYTES, Document, read
 from pytest_highway.reading.models import Workflow, is_operator
 from pytest_highway.reading.validation import validate_model
+from pytest_highway.steps.dialect import as_tasks
 from pytest_highway.tools import Registry
 
 __all__ = ["load_plan"]
@@ -54,6 +55,10 @@ class _Loader:
         workflow, faults = validate_model(Workflow, document.data, document)
         if workflow is None:
             raise SourceError([*faults, *self._faults_of_the_rest(document, longest_step)])
+        if workflow.version:
+            # As written: of a plain 1.10 the number keeps no trace of the last digit.
+            written = document.written(("version",)) or workflow.version
+            workflow = workflow.model_copy(update={"version": written})
         plan, warnings = compile_plan(document, workflow, self.registry, self.load, longest_step)
         found = check_plan(plan)
         errors = [each for each in found if each.severity == "error"]
@@ -102,5 +107,8 @@ class _Loader:
             if not isinstance(document.data, dict):
                 message = "a workflow file is a mapping with `name` and `tasks`"
                 raise SourceError([document.diagnostic((), message)])
+            document, faults = as_tasks(document)
+            if faults:
+                raise SourceError(faults)
             self.loaded[key] = inner.compile(document, longest_step)[0]
         return self.loaded[key]

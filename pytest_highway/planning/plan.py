@@ -7,6 +7,8 @@ the scope that the parallel stands in. A node's edges are numbers of nodes of it
     upstream         what it waits for and is judged by (`dependencies`, a condition's targets)
     starts           the parallels whose start it waits for, as their member
     after            what it waits for only (`after`; all of a `finally` task's edges)
+    downstream       the nodes that have it as an upstream
+    followers        the nodes that come after it
     fallback         the task that stands in for it; it starts when this one has failed
 
 Nodes are numbered in declaration order; `Scope.order` is the order of printing: always the
@@ -16,9 +18,10 @@ vertex, its end, behind all of its members; `vertex_after` tells what a dependen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from pytest_highway.engine.outputs import Check, Schema
 from pytest_highway.events import Outline
@@ -26,12 +29,15 @@ from pytest_highway.expressions.expression import Expression
 from pytest_highway.expressions.template import Value
 from pytest_highway.planning.graph import Graph
 from pytest_highway.reading.document import Document
-from pytest_highway.reading.models import Lock, OperatorBase, Retry, ToolPolicy, Workflow
+from pytest_highway.reading.models import AnyOperator, Lock, Retry, ToolPolicy, Workflow
 from pytest_highway.tools import Tool
 
 __all__ = ["Loc", "Node", "Plan", "ReportFault", "Scope", "WaitSpec"]
 
 Loc = tuple[str | int, ...]
+
+# Shared by all that is no parallel; a node has 40 fields, and a file may have 100,000 nodes.
+NO_BRANCHES: Final[Mapping[str, list[int]]] = MappingProxyType({})
 
 
 class ReportFault(Protocol):
@@ -60,7 +66,7 @@ class Node:
     stands in the document. `targets` are a condition's nodes for true and false; `branches` are a
     parallel's members by branch, `member_of` the parallel and the branch it is a direct member
     of; `body` is a loop's, `nested` the file that a `workflow` runs. `timeout` is in seconds and
-    already bounded by `max_step_duration`.
+    already bounded by `max_step_duration`. `is_step` tells that it was written as a step.
     """
 
     index: int
@@ -68,16 +74,17 @@ class Node:
     name: str
     kind: str
     loc: Loc
-    model: OperatorBase
+    model: AnyOperator
     result_key: str = ""
+    is_step: bool = False
     rule: str = "all_live"
     upstream: tuple[int, ...] = ()
     starts: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
-    downstream: list[int] = field(default_factory=list)
-    followers: list[int] = field(default_factory=list)
+    downstream: Sequence[int] = ()
+    followers: Sequence[int] = ()
     targets: tuple[int | None, int | None] = (None, None)
-    branches: dict[str, list[int]] = field(default_factory=dict)
+    branches: Mapping[str, list[int]] = field(default_factory=lambda: NO_BRANCHES)
     member_of: tuple[int, str] | None = None
     is_finally: bool = False
     critical: bool = True
@@ -123,9 +130,8 @@ class Scope:
 
     nodes: list[Node] = field(default_factory=list)
     graph: Graph = field(default_factory=lambda: Graph(0))
-    order: list[int] = field(default_factory=list)
+    order: Sequence[int] = ()
     by_id: dict[str, Node] = field(default_factory=dict)
-    index: dict[str, int] = field(default_factory=dict)
     waits: list[int] = field(default_factory=list)
     ends: dict[int, int] = field(default_factory=dict)
     outline: tuple[Outline, ...] = ()

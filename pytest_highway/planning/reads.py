@@ -210,13 +210,12 @@ class Writers:
                 each = space.outer
         return found
 
-    def seen_from(self, scope: Scope, key: str | None) -> Iterator[Site]:
+    def seen_from(self, scope: Scope, key: str | None) -> list[Site]:
         """All writers of a key, or of any key, in the spaces that a scope's tasks see."""
-        for found in self.visible(scope):
-            if key is not None:
-                yield from found.get(key, ())
-            else:
-                yield from chain.from_iterable(found.values())
+        spaces = self.visible(scope)
+        if key is not None:
+            return [site for found in spaces for site in found.get(key, ())]
+        return [site for found in spaces for site in chain.from_iterable(found.values())]
 
     def elsewhere(self, key: str) -> Site | None:
         """A writer of a key in any space."""

@@ -3,8 +3,8 @@
 A reader stands to each writer of the result in one way:
 
     before      the writer has ended whenever the reader starts
-    earlier     both are in the body of a `while`, or the reader is its condition: an earlier
-                iteration may have written it
+    earlier     an earlier iteration may have written it: both are in the body of a `while`, where
+                the writer is exclusive or later, or the reader is its condition
     exclusive   never both run
     later       the writer starts when the reader has ended
     unordered   neither: luck would decide, which is an error
@@ -28,6 +28,7 @@ from pytest_highway.planning.relations import Hinge, Meeting, Relations, Site, a
 
 __all__ = ["ResultReads"]
 
+FEW = 4  # so many upstreams are looked through at once
 MANY = 16  # so many writers of one result are first looked at as a row
 
 
@@ -63,22 +64,24 @@ class ResultReads:
         key = str(read.reference.steps[0])
         if self._is_plain(read, key):
             return
-        outlook = Outlook([], [], [], [], [])
-        written = False
-        for found in self.writers.visible(read.scope):
-            sites = found.get(key, ())
-            written = written or bool(sites)
-            for site in self._nearest(read, key, sites):
-                self._place(read, site, outlook)
-            # Further out only counts where what is nearer may not have been written.
-            if outlook.unordered or always_one(hinges for _, hinges in outlook.before):
-                break
-        if not written:
+        outlook = self.outlook(read, key)
+        if not any(outlook):
             self._unwritten(read, key)
         elif outlook.unordered or not (outlook.before or outlook.earlier):
             self._disorder(read, key, outlook)
         elif not read.reference.defaulted:
             self._may_be_missing(read, key, outlook)
+
+    def outlook(self, read: Read, key: str) -> Outlook:
+        """How a reader stands to the writers of a result."""
+        outlook = Outlook([], [], [], [], [])
+        for found in self.writers.visible(read.scope):
+            for site in self._nearest(read, key, found.get(key, ())):
+                self._place(read, site, outlook)
+            # Further out only counts where what is nearer may not have been written.
+            if outlook.unordered or always_one(hinges for _, hinges in outlook.before):
+                break
+        return outlook
 
     def _is_plain(self, read: Read, key: str) -> bool:
         """Whether all is well at first sight: one writer, always run and ended before.
@@ -89,11 +92,14 @@ class ResultReads:
         sites = self.writers.visible(scope)[0].get(key, ())
         if len(sites) != 1 or node is None:
             return False
-        writer = sites[0].node
+        writer, upstream = sites[0].node, node.upstream
         return (
             sites[0].scope is scope
             and writer.fallback is None
-            and self.relations.precedes(scope, writer.index, node.index)
+            and (
+                (len(upstream) <= FEW and writer.index in upstream)
+                or self.relations.precedes(scope, writer.index, node.index)
+            )
             and not self.relations.guards(scope).held[writer.index]
         )
 
@@ -146,12 +152,12 @@ class ResultReads:
             outlook.exclusive.append(site)
         elif self.relations.precedes(scope, writer, reader):
             outlook.before.append((site, self.relations.hinges(site, meeting)))
-        elif is_while_body(scope) or tests_body(read, site, meeting):
+        elif tests_body(read, site, meeting):
             outlook.earlier.append(site)
         elif self.relations.exclusive(scope, writer, reader):
-            outlook.exclusive.append(site)
+            (outlook.earlier if is_while_body(scope) else outlook.exclusive).append(site)
         elif writer == reader or self.relations.precedes(scope, reader, writer):
-            outlook.later.append(site)
+            (outlook.earlier if is_while_body(scope) else outlook.later).append(site)
         else:
             outlook.unordered.append(site)
 

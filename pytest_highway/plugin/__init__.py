@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
@@ -68,6 +68,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "write what --highway-update would write to FILE, as a patch for `git apply`"
     group.addoption("--highway-patch", metavar="FILE", default="", help=text)
     group.addoption("--highway-second-run", default="", help=argparse.SUPPRESS)
+    group.addoption(
+        "--highway-tape",
+        choices=("record", "rerecord", "replay", "verify", "off"),
+        default="replay",
+        help="what to do with tapes of real tool calls: replay those there are (the default), "
+        "record those that are missing, rerecord all, verify them against the real tools, or none",
+    )
+    group.addoption(
+        "--highway-tape-allow-effects",
+        action="store_true",
+        default=False,
+        help="let --highway-tape call tools whose effect is 'write'",
+    )
     parser.addini(
         "highway_files",
         "patterns of workflow files; one with a slash is held against the path from rootdir",
@@ -76,6 +89,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("highway_tools", "modules with tools: app.tools or app.tools:name", type="args")
     parser.addini("highway_executor", "module:factory of an Executor that takes the real calls")
+    parser.addini(
+        "highway_scrub",
+        "what transcripts do not show: now, uuid, or 'name: regular expression', one a line",
+        type="linelist",
+    )
     parser.addini("highway_strict", "make warnings about workflows errors", type="bool")
 
 
@@ -87,8 +105,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to write what may not be written, before anything runs."""
-    writes = [name for name in WRITES if config.getoption(f"--highway-{name}")]
+    """Refuse scrubbers that make no sense, and to write what may not be written, at the start."""
+    if config.getini("highway_scrub"):
+        from pytest_highway.plugin.scrubs import check_rules
+
+        check_rules(config)
+    updates = [name for name in WRITES if config.getoption(f"--highway-{name}")]
+    mode = config.getoption("--highway-tape")
+    tapes = [f"tape={mode}"] if mode in ("record", "rerecord") else []
+    writes = [*updates, *tapes]
     if writes and os.environ.get("CI") and not config.getoption("--highway-allow-ci"):
         raise pytest.UsageError(
             f"--highway-{writes[0]} does not write while CI is set; "
@@ -100,6 +125,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Rerun(config), "highway-rerun")
     elif patch := config.getoption("--highway-patch"):
         check_patch(config.invocation_params.dir, patch, writes)
+    if tapes:
+        from pytest_highway.plugin.taping import TapeReporter
+
+        config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
 
 
 def check_patch(here: Path, patch: str, writes: list[str]) -> None:
@@ -166,18 +195,26 @@ def is_workflow(path: Path, parent: pytest.Collector) -> bool:
     config = parent.config
     if parent.session.isinitpath(path):
         return True
-    patterns = config.getini("highway_files")
+    return fits_patterns(
+        path, config.getini("highway_files"), workflow_roots(config), config.rootpath
+    )
+
+
+def fits_patterns(
+    path: Path, patterns: Sequence[str], roots: Sequence[Path], rootpath: Path
+) -> bool:
+    """Whether one of the patterns takes a file, as `highway_files` says; all paths are absolute."""
     if any("/" not in each and fnmatch(path.name, each) for each in patterns):
         return True
-    for root in workflow_roots(config):
+    for root in roots:
         if root in path.parents:
             inside = path.relative_to(root).as_posix()
             if not NEVER_ENTERED.isdisjoint(Path(inside).parts[:-1]):
                 return False
             if any(_fits(f"{ROOT}/{inside}", each) for each in patterns if "/" in each):
                 return True
-    if config.rootpath in path.parents:
-        inside = path.relative_to(config.rootpath).as_posix()
+    if rootpath in path.parents:
+        inside = path.relative_to(rootpath).as_posix()
         return any(_fits(inside, each) for each in patterns if "/" in each)
     return False
 
@@ -196,21 +233,27 @@ def _parts_fit(path: list[str], pattern: list[str]) -> bool:
 
 
 def workflow_roots(config: pytest.Config) -> tuple[Path, ...]:
-    """`<rootdir>/workflows`, and folders of that name which the command line names.
-
-    An argument below such a folder names it too, but not one that lies above rootdir: that a
-    project was checked out below a folder `workflows` does not make its files workflows.
-    """
+    """`roots_of` what the command line names."""
     roots = config.stash.get(ROOTS, None)
     if roots is None:
-        found = [config.rootpath / ROOT]
-        for argument in config.args:
-            typed = config.invocation_params.dir / argument.partition("::")[0]
-            path = Path(os.path.normpath(typed))
-            above = [each for each in path.parents if config.rootpath in each.parents]
-            found += [each for each in (path, *above) if each.name == ROOT]
-        roots = config.stash[ROOTS] = tuple(dict.fromkeys(found))
+        folder = config.invocation_params.dir
+        typed = [folder / argument.partition("::")[0] for argument in config.args]
+        roots = config.stash[ROOTS] = roots_of(config.rootpath, typed)
     return roots
+
+
+def roots_of(rootpath: Path, typed: Iterable[Path]) -> tuple[Path, ...]:
+    """`<rootdir>/workflows`, and folders of that name which the typed paths name.
+
+    A path below such a folder names it too, but not one that lies above rootdir: that a project
+    was checked out below a folder `workflows` does not make its files workflows.
+    """
+    found = [rootpath / ROOT]
+    for each in typed:
+        path = Path(os.path.normpath(each))
+        above = [folder for folder in path.parents if rootpath in folder.parents]
+        found += [folder for folder in (path, *above) if folder.name == ROOT]
+    return tuple(dict.fromkeys(found))
 
 
 # --- what `-k` and `-m` never deselect -----------------------------------------------------------
@@ -258,7 +301,7 @@ def is_check(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_from_serializable(
-    data: dict[str, object],
+    config: pytest.Config, data: dict[str, object]
 ) -> Generator[None, pytest.TestReport | None, pytest.TestReport | None]:
     """Give a report from a worker of pytest-xdist the failure text that it was sent without."""
     report = yield
@@ -268,7 +311,7 @@ def pytest_report_from_serializable(
     if report.nodeid.partition("::")[0].lower().endswith(SUFFIXES):
         from pytest_highway.plugin.failures import FailureText
 
-        vars(report)["longrepr"] = FailureText(text)
+        vars(report)["longrepr"] = FailureText(text, config.getoption("tbstyle", "auto"))
     return report
 
 

@@ -3,17 +3,28 @@
     file:line:column: what            the place, as an editor opens it; also pytest's summary line
       | the source line
       |     ^
-        what helps: calls that were made, a stub to paste, or a diff whose sides are named
+        what helps: calls that were made, a stub to paste, or a diff (see `matching.hunks`)
 
 Every failing expectation has its own box, in file order; what the stubs found wrong comes first,
 since the rest usually follows from it. Then come what the case is about, under `-v` the tasks with
 their ends, and what to do: nothing here is said twice and nothing is said in Python's words.
+
+How much is shown, by pytest's verbosity:
+
+                      less than -v                     -v                      -vv
+    boxes             the first, then their headlines  many of them            all
+    diffs             the first hunks; rest is named   all hunks, each cut     all
+    tasks             none                             many of them            all
+    transcript        both ends                        more of both ends       all
+
+When something is left out, all of it is kept in a file, and the last lines say where.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -21,20 +32,40 @@ from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.expectations import Failure
 from pytest_highway.cases.simulation import CaseRun
 from pytest_highway.cases.stubs import StubFault
+from pytest_highway.errors import Diagnostic, listed
+from pytest_highway.matching.hunks import Hunk
+from pytest_highway.matching.lines import LABELS
 from pytest_highway.planning.plan import Loc
 from pytest_highway.views import RunResult
 
 __all__ = ["CaseFailed", "FailureText", "Shown", "capped", "render_failures"]
 
-# Lines of a diff, and of a transcript, that are shown by verbosity; above, all.
-DIFF_LINES = {0: 40, 1: 200}
-TRANSCRIPT_LINES = {0: 100, 1: 500}
+
+class Limits(NamedTuple):
+    """The most that is shown: lines of a diff and of one hunk, characters of a line, and so on."""
+
+    boxes: int
+    diff: int
+    hunk: int
+    width: int
+    tasks: int
+    transcript: int
+
+
+NO_LIMITS = Limits(*[sys.maxsize] * len(Limits._fields))
+LIMITS = (
+    Limits(boxes=20, diff=40, hunk=40, width=400, tasks=0, transcript=100),
+    NO_LIMITS._replace(boxes=100, hunk=200, width=2_000, tasks=200, transcript=500),
+)
 
 # The first line of a finding; what stands below one is indented.
 PLACED = re.compile(r"\S.*?:[0-9]+:[0-9]+: ")
 
 # What stands behind the id of a top-level task in the path of an inner one.
 INNER = re.compile(r"[/\[#.]")
+
+# How a line of a box is coloured, by how it begins.
+COLOURS = {"    -": "red", "    +": "green", "    ?": "yellow", "    @": "cyan"}
 
 
 class CaseFailed(AssertionError):
@@ -64,10 +95,12 @@ class FailureText:
     """A failure's text as pytest takes it: it writes itself and knows its place.
 
     A plain text would do, and is what arrives from a worker of pytest-xdist; but of a plain text
-    `--tb=line` shows 50 characters, and the summary of a CI run the whole.
+    `--tb=line` shows 50 characters, and the summary of a CI run the whole. `style` is that option:
+    under `line` pytest writes the place itself, and in some versions whatever writes itself, too.
     """
 
     text: str
+    style: str = "auto"
 
     @property
     def reprcrash(self) -> Place:
@@ -84,36 +117,36 @@ class FailureText:
 
     def toterminal(self, tw: Terminal) -> None:
         """Write the text, with places and the lines of diffs in colour."""
-        for line in self.text.split("\n"):
+        for line in self.text.split("\n") if self.style != "line" else ():
             tw.line(line, **_markup(line))
 
 
 def _markup(line: str) -> dict[str, bool]:
     if PLACED.match(line):
         return {"bold": True, "red": True}
-    colours = {"    -": "red", "    +": "green"}
-    colour = colours.get(line[:5])
+    colour = COLOURS.get(line[:5])
     return {colour: True} if colour else {}
 
 
 class Shown(NamedTuple):
-    """How much is shown (pytest's verbosity), and what to do about the failure."""
+    """How much is shown (pytest's verbosity), and what to do about the failure.
+
+    `keep` takes all of the text when some of it is not shown, and says where it is to be found.
+    """
 
     verbosity: int
-    advice: str = ""
+    advice: str
+    keep: Callable[[str], str]
 
 
 def render_failures(case: Case, run: CaseRun, failures: Sequence[Failure], how: Shown) -> str:
     """The report of a failed case, with all of its boxes."""
-    limit = DIFF_LINES.get(max(how.verbosity, 0))
-    parts = [_stub_box(case, fault) for fault in run.faults]
-    parts += [_box(case, each.loc, each.message, each.shown(limit)) for each in failures]
-    if case.model.description:
-        parts.append(f"case {case.name!r}: {case.model.description}")
-    if how.verbosity > 0:
-        parts.append("\n".join(["tasks:", *_task_table(run.result)]))
-    if any(_is_cut(each, limit) for each in failures):
-        parts.append(f"all of the difference: add {'-v' if how.verbosity > 0 else '-vv'}")
+    report = _Report(case, run, failures, _limits(how.verbosity))
+    parts = report.parts()
+    if report.is_cut:
+        whole = _Report(case, run, failures, NO_LIMITS).parts()
+        whole.append("\n".join(["transcript:", *run.result.transcript()]))
+        parts.append(how.keep("\n\n".join(whole) + "\n"))
     if how.advice:
         parts.append(how.advice)
     return "\n\n".join(parts)
@@ -121,24 +154,88 @@ def render_failures(case: Case, run: CaseRun, failures: Sequence[Failure], how: 
 
 def capped(lines: Sequence[str], verbosity: int) -> list[str]:
     """The lines of a transcript, without the middle where there are too many to read."""
-    limit = TRANSCRIPT_LINES.get(max(verbosity, 0))
-    if limit is None or len(lines) <= limit:
+    limit = _limits(verbosity).transcript
+    if len(lines) <= limit:
         return list(lines)
     half = limit // 2
     left_out = f"... {len(lines) - 2 * half} lines left out; all with -vv"
     return [*lines[:half], left_out, *lines[-half:]]
 
 
-def _is_cut(failure: Failure, limit: int | None) -> bool:
-    difference = failure.difference
-    return limit is not None and difference is not None and len(difference.diff) > limit
+def _limits(verbosity: int) -> Limits:
+    return NO_LIMITS if verbosity > 1 else LIMITS[max(verbosity, 0)]
 
 
-def _box(case: Case, loc: Loc, message: str, detail: str) -> str:
-    text = case.origin.fault(loc, message).render()
-    if detail:
-        text += "\n" + "\n".join(f"    {line}".rstrip() for line in detail.split("\n"))
-    return text
+class _Report:
+    """One rendering of a failed case; `is_cut` tells afterwards that not all of it is there."""
+
+    def __init__(
+        self, case: Case, run: CaseRun, failures: Sequence[Failure], limits: Limits
+    ) -> None:
+        self.case = case
+        self.run = run
+        self.failures = failures
+        self.limits = limits
+        self.is_cut = len(run.result.transcript()) > limits.transcript
+
+    def parts(self) -> list[str]:
+        """The boxes, and what the case is about."""
+        boxes = [_stub_box(self.case, fault) for fault in self.run.faults]
+        room = max(0, self.limits.boxes - len(boxes))
+        boxes += [self._box(each) for each in self.failures[:room]]
+        rest = [_finding(self.case, each).headline() for each in self.failures[room:]]
+        if rest:
+            self.is_cut = True
+            boxes.append("\n".join(rest))
+        if self.case.model.description:
+            boxes.append(f"case {self.case.name!r}: {self.case.model.description}")
+        if self.limits.tasks:
+            table = [*_task_table(self.run.result)]
+            boxes.append("\n".join(["tasks:", *self._cut(table, self.limits.tasks, "    ")]))
+        return boxes
+
+    def _box(self, failure: Failure) -> str:
+        lines = failure.detail.split("\n") if failure.detail else []
+        if failure.difference is not None:
+            lines = [*LABELS, *self._diff(failure.difference.hunks)]
+        below = [f"    {self._fitted(line)}".rstrip() for line in lines]
+        return "\n".join([_finding(self.case, failure).render(), *below])
+
+    def _diff(self, hunks: Sequence[Hunk]) -> Iterator[str]:
+        """Hunks as long as there is room; of the first one at least a part; the rest by name."""
+        room = self.limits.diff
+        for number, hunk in enumerate(hunks):
+            if number and len(hunk.lines) > room:
+                self.is_cut = True
+                tasks = dict.fromkeys(each.task for each in hunks[number:] if each.task)
+                which = f", of {listed(list(tasks))}" if tasks else ""
+                count = len(hunks) - number
+                yield f"... {count} more hunk{'s' if count > 1 else ''}{which}"
+                return
+            yield from self._cut(hunk.lines, self.limits.hunk)
+            room -= len(hunk.lines)
+
+    def _cut(self, lines: Sequence[str], limit: int, indent: str = "") -> Iterator[str]:
+        """The first lines, and how many more there are."""
+        yield from lines[:limit]
+        rest = len(lines) - limit
+        if rest > 0:
+            self.is_cut = True
+            yield f"{indent}... {rest} more line{'s' if rest > 1 else ''}"
+
+    def _fitted(self, line: str) -> str:
+        rest = len(line) - self.limits.width
+        if rest <= 0:
+            return line
+        self.is_cut = True
+        return f"{line[: self.limits.width]}... {rest} more characters"
+
+
+def _finding(case: Case, failure: Failure) -> Diagnostic:
+    """A failure at its place; that of a transcript at the line that differs."""
+    if failure.line is None:
+        return case.origin.fault(failure.loc, failure.message)
+    return case.origin.line_fault(failure.loc, failure.line, failure.message)
 
 
 def _task_table(result: RunResult) -> Iterator[str]:
@@ -162,7 +259,9 @@ def _stub_box(case: Case, fault: StubFault) -> str:
     is. Where the case has that mapping already, only the entry is to be pasted.
     """
     headline, *pasted = fault.message.split("\n")
-    box = _box(case, fault.loc, headline, "")
+    box = case.origin.fault(fault.loc, headline).render()
+    if fault.detail:
+        box += "\n" + "\n".join(f"    {line}".rstrip() for line in fault.detail.split("\n"))
     if not pasted:
         return box
     word = pasted[0].removesuffix(":")

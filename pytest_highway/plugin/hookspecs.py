@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from pytest_highway.tools import Registry
     from pytest_highway.views import RunResult
 
-__all__ = ["pytest_highway_after_case", "pytest_highway_before_case", "pytest_highway_tools"]
+__all__ = [
+    "pytest_highway_after_case",
+    "pytest_highway_before_case",
+    "pytest_highway_scrub",
+    "pytest_highway_tools",
+]
 
 
 @pytest.hookspec
@@ -33,4 +38,12 @@ def pytest_highway_before_case(item: pytest.Item, case: Case) -> None:
 
 @pytest.hookspec
 def pytest_highway_after_case(item: pytest.Item, case: Case, result: RunResult) -> None:
-    """A case has run; its expectations are not yet checked."""
+    """A case has run; its expectations are not yet checked. The result holds no secrets."""
+
+
+@pytest.hookspec
+def pytest_highway_scrub(item: pytest.Item, lines: list[str]) -> None:
+    """Change in `lines`, in place, what differs from run to run; their number stays.
+
+    They are those of a transcript without secrets, after the scrubbers of ini `highway_scrub`.
+    """

@@ -11,9 +11,8 @@ a file or a case is told at its place in the file; a traceback means a fault in 
 from __future__ import annotations
 
 import os
-import shlex
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,28 +21,38 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_highway.cases.declarations import Case
-from pytest_highway.cases.expectations import Checked, Failure, check_expectations
-from pytest_highway.cases.simulation import CaseRun, run_case, values_of
+from pytest_highway.cases.expectations import Checked, Failure
+from pytest_highway.cases.judging import judge_case
+from pytest_highway.cases.simulation import CaseRun, declared_secrets, run_case, values_of
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
+from pytest_highway.plugin.advice import accepting
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
 from pytest_highway.plugin.golden import clashes, golden_path, read_golden
+from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.ledger import WANTED, note_file
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.options import is_strict, mode_of
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
+from pytest_highway.plugin.scrubs import Scrubs
+from pytest_highway.plugin.stopping import OUTCOMES, Stopping
+from pytest_highway.plugin.taping import CaseTape, replayed, stray_findings, tape_clashes
+from pytest_highway.plugin.warned import redact_warnings_of
+from pytest_highway.runners.raised import PassedThrough
+from pytest_highway.secrets import Redactor
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
 if TYPE_CHECKING:
-    from pytest_highway.plugin.noting import Check, Mode
+    from pytest_highway.plugin.noting import Check, Repeat
 
 __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 
 Excinfo = pytest.ExceptionInfo[BaseException]
 
 CHECK = "check"
+TRANSCRIPT = "transcript"
 
 
 def shown_path(config: pytest.Config, path: Path) -> str:
@@ -85,13 +94,19 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
 
 def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
     """The items of a file's cases; raises `SourceError` with all that is wrong with the file."""
-    loaded = load_file(file.path, shown_path(file.config, file.path), registry)
+    config = file.config
+    loaded = load_file(file.path, shown_path(config, file.path), registry)
     reader = MarkReader(file.config)
     items = [
         CaseItem.create(file, loaded, case, registry, reader.marks(case)) for case in loaded.cases
     ]
-    warned = _warn(loaded.warnings, strict=is_strict(file.config))
-    found = [*reader.found, *clashes(loaded.cases), *warned]
+    strays = stray_findings(config, file.path, loaded)
+    found = [
+        *reader.found,
+        *clashes(loaded.cases),
+        *tape_clashes(config, file.path, loaded.cases),
+        *_warn([*loaded.warnings, *strays], strict=is_strict(file.config)),
+    ]
     if found:
         raise SourceError(found)
     return items
@@ -155,7 +170,7 @@ class WorkflowItem(pytest.Function):
     def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
         """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
         if isinstance(excinfo.value, CaseFailed | HighwayError):
-            return FailureText(str(excinfo.value))
+            return FailureText(str(excinfo.value), self.config.getoption("tbstyle", "auto"))
         return super().repr_failure(excinfo)
 
 
@@ -185,6 +200,9 @@ class CaseItem(WorkflowItem):
     loaded: Loaded
     case: Case
     registry: Registry
+    # Known once the case is about to run, and has run.
+    running: Case | None = None
+    redactor: Redactor | None = None
 
     @classmethod
     def create(
@@ -198,6 +216,7 @@ class CaseItem(WorkflowItem):
         """The item of a case."""
 
         def run() -> None:
+            __tracebackhide__ = True
             item.execute()
 
         run.__doc__ = case.model.description or None
@@ -241,32 +260,72 @@ class CaseItem(WorkflowItem):
     def execute(self) -> None:
         """Run the case and hold it against what it expects; raises `CaseFailed`."""
         fixtures = {name: self.funcargs[name] for name in self.case.model.fixtures}
-        case = self.case.with_fixtures(values_of(fixtures))
+        self.running = case = self.case.with_fixtures(values_of(fixtures))
+        tape = CaseTape(self, case, self.registry)
+        use = tape.load()
         hook = self.ihook
         hook.pytest_highway_before_case(item=self, case=case)
-        run = run_case(
+        __tracebackhide__ = True
+        scrubs = Scrubs(self, fixtures)
+        simulate = partial(
+            run_case,
             case,
             self.loaded.plan,
             self.registry,
-            executor=executor_of(self.config),
-            last_first=bool(self.config.getoption("--highway-second-run")),
+            passing=OUTCOMES,
+            use=use,
+            scrub=scrubs.lines,
         )
+        executor = executor_of(self.config)
+        last_first = bool(self.config.getoption("--highway-second-run"))
+        with Stopping(self, self._tell):
+            run = simulate(executor=executor, last_first=last_first)
+        self.redactor = run.redactor
+        redact_warnings_of(self, run.redactor)
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
-        failures = self._check(case, run)
+        check = partial(self._check, case, scrubs)
+        failures = check(run)
         if run.faults or failures:
-            self._fail(case, run, failures)
 
-    def _check(self, case: Case, run: CaseRun) -> list[Failure]:
+            def repeat() -> tuple[CaseRun, Check]:
+                return simulate(last_first=True), check
+
+            self._fail(case, run, failures, repeat, tape.advice())
+        tape.save(run)
+
+    def _check(self, case: Case, scrubs: Scrubs, run: CaseRun) -> list[Failure]:
         def golden() -> str | None:
             return read_golden(self.path, case.name)
 
-        return check_expectations(Checked(case, run.result, self.registry, golden))
+        def as_shown(lines: Sequence[str]) -> list[str]:
+            return scrubs.paths([run.redactor.without_named(line) for line in lines])
+
+        return judge_case(Checked(case, run.result, self.registry, golden, as_shown), run)
+
+    def add_report_section(self, when: str, key: str, content: str) -> None:
+        """Add a section; what a tool has printed or logged is redacted before."""
+        if key != TRANSCRIPT:
+            content = self._secrets().text(content)
+        super().add_report_section(when, key, content)
+
+    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
+        """What the failure is told by; a traceback shows arguments, which may hold secrets."""
+        told = super().repr_failure(excinfo)
+        if isinstance(excinfo.value, CaseFailed):
+            return told
+        text = str(told)
+        shown = self._secrets().rendered(text)
+        return told if shown == text else shown
+
+    def _secrets(self) -> Redactor:
+        """The secrets of the run, or of the case when it has not run."""
+        return self.redactor or declared_secrets(self.loaded.plan, self.running or self.case)
 
     def _tell(self, result: RunResult) -> None:
         """What the report of any outcome carries."""
-        lines = capped(result.transcript(), self.config.get_verbosity())
-        self.add_report_section("call", "transcript", "\n".join(lines))
+        lines = capped(result.transcript(), self.config.getoption("verbose", 0))
+        self.add_report_section("call", TRANSCRIPT, "\n".join(lines))
         calls: dict[str, int] = {}
         for call in result.calls:
             calls[call.tool] = calls.get(call.tool, 0) + 1
@@ -276,18 +335,29 @@ class CaseItem(WorkflowItem):
             ("highway_duration", result.duration),
         ]
 
-    def _fail(self, case: Case, run: CaseRun, failures: list[Failure]) -> None:
+    def _fail(
+        self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat, hint: str
+    ) -> None:
         mode = mode_of(self.config)
-        why_not = self._note(case, run, failures, mode)
+        why_not = self._note(case, run, failures, repeat)
         if mode and not why_not:
             return
         advice = f"not updated: {why_not}" if mode else ""
         if not why_not:
             advice = self._advice(failures)
-        how = Shown(self.config.get_verbosity(), advice)
-        raise CaseFailed(render_failures(case, run, failures, how))
+        how = Shown(
+            self.config.getoption("verbose", 0),
+            "\n".join(filter(None, [advice, hint])),
+            lambda text: keep_text(
+                self.config,
+                shown_path(self.config, self.path),
+                self.name,
+                run.redactor.rendered(text),
+            ),
+        )
+        raise CaseFailed(run.redactor.rendered(render_failures(case, run, failures, how)))
 
-    def _note(self, case: Case, run: CaseRun, failures: list[Failure], mode: Mode) -> str:
+    def _note(self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat) -> str:
         """Let the report carry what would be written; an empty text, or why nothing will be."""
         if run.faults:
             return "the stubs do not fit the run; mend them first"
@@ -296,10 +366,7 @@ class CaseItem(WorkflowItem):
         # Imported here: only a run with a failing case pays for it.
         from pytest_highway.plugin.noting import Subject, wanted_of
 
-        def repeat() -> tuple[CaseRun, Check]:
-            again = run_case(case, self.loaded.plan, self.registry, last_first=True)
-            return again, partial(self._check, case)
-
+        mode = mode_of(self.config)
         subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
         try:
             self.stash[WANTED] = wanted_of(subject, run, failures, repeat)
@@ -309,14 +376,9 @@ class CaseItem(WorkflowItem):
 
     def _advice(self, failures: list[Failure]) -> str:
         """The command that would write what came, where that may be what is wanted."""
-        if not any(each.loc[1:2] == ("transcript",) for each in failures):
+        if not failures:
             return ""
-        path = os.path.relpath(self.path, self.config.invocation_params.dir)
-        nodeid = shlex.quote(f"{path}::{self.name}")
-        if any(each.golden and each.difference is None for each in failures):
-            golden = golden_path(self.path, self.case.name).relative_to(self.path.parent)
-            return f"to create {golden.as_posix()}: pytest {nodeid} --highway-update-new"
-        return f"if this change is meant: pytest {nodeid} --highway-update"
+        return accepting(self.path, self.name, self.config.invocation_params.dir, failures)
 
 
 class WorkflowRunner:
@@ -339,7 +401,20 @@ class WorkflowRunner:
             known = [each.name for each in loaded.cases]
             near = did_you_mean(case, known)
             raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
-        run = run_case(found, loaded.plan, self._registry, executor=executor_of(self._config))
+        use = replayed(self._config, file, found)
+        executor = executor_of(self._config)
+        try:
+            run = run_case(
+                found,
+                loaded.plan,
+                self._registry,
+                executor=executor,
+                passing=OUTCOMES,
+                use=use,
+            )
+        except PassedThrough as error:
+            raise error.outcome from None
         if run.faults:
-            raise HighwayError("\n".join(fault.message for fault in run.faults))
+            texts = [text for fault in run.faults for text in (fault.message, fault.detail) if text]
+            raise HighwayError("\n".join(texts))
         return run.result

@@ -22,7 +22,7 @@ from pytest_highway.editing.edit import EditRefused
 from pytest_highway.plugin.rewriting import GoldenEdit, edits_of, new_golden_fault, try_edits
 from pytest_highway.tools import Tool
 
-__all__ = ["Mode", "Subject", "Wanted", "wanted_of"]
+__all__ = ["Check", "Mode", "Repeat", "Subject", "Wanted", "wanted_of"]
 
 # What the session is asked to write: nothing, only golden files that do not exist, or all.
 Mode = Literal["", "new", "all"]

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_highway.errors import HighwayError
-from pytest_highway.tools import Registry, ToolError, discover, import_target
+from pytest_highway.runners.custom import custom_executor
+from pytest_highway.tools import Registry, discover
 
 if TYPE_CHECKING:
     import pluggy
@@ -61,21 +62,11 @@ def executor_of(config: pytest.Config) -> Executor | None:
     """
     if EXECUTOR not in config.stash:
         name = config.getini("highway_executor")
-        config.stash[EXECUTOR] = executor = _made(name) if name else None
+        executor = custom_executor(name, "highway_executor") if name else None
+        config.stash[EXECUTOR] = executor
         if executor is not None:
             config.add_cleanup(lambda: executor.shutdown(wait=False, cancel_futures=True))
     return config.stash[EXECUTOR]
-
-
-def _made(name: str) -> Executor:
-    try:
-        factory = import_target(name)
-    except (ImportError, AttributeError, ToolError) as error:
-        raise ToolError(f"highway_executor: {name!r} cannot be loaded: {error}") from error
-    executor = factory() if callable(factory) else None
-    if not isinstance(executor, Executor):
-        raise ToolError(f"highway_executor: {name!r} gives no concurrent.futures.Executor")
-    return executor
 
 
 def _filled(config: pytest.Config, hook: pluggy.HookRelay) -> Registry:

@@ -113,6 +113,8 @@ def _second_run(config: pytest.Config, ids: list[str], folder: Path) -> tuple[Fo
 
 def _overrides(config: pytest.Config, folder: Path) -> Iterator[str]:
     yield f"--highway-second-run={folder}"
+    if config.getoption("--highway-tape") != "off":  # no tape is made or verified twice
+        yield "--highway-tape=replay"
     if config.pluginmanager.hasplugin("cacheprovider"):
         yield from ("-o", f"cache_dir={folder}/cache")
     for name, words in OVERRIDES.items():

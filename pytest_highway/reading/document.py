@@ -227,9 +227,12 @@ class _Builder:
         # of `append`. `key` is None where a mapping expects a key, and never None in a list.
         get_event = self._get_event
         add = self.places.marks.append
+        # Each task has the same keys, and the parser a new string for each: one is kept.
+        keys: dict[str, str] = {}
+        share = keys.setdefault
         frame: _Frame = (_NO_MAPPING, self.root.append, 0, None, "")
         mapping, append, slot, _, key = frame
-        text: object = ""
+        text = ""
         value: object
         while True:
             event = get_event()
@@ -239,8 +242,10 @@ class _Builder:
                 text = value = event.value
                 if event.anchor is not None or event.tag is not None:
                     value, at = self._dressed(event)
-                elif key is not None and not event.style and event.value[:1] in STARTS:
-                    value = self._typed(event.value, at)
+                elif key is None:
+                    text = share(text, text)
+                elif not event.style and text[:1] in STARTS:
+                    value = self._typed(text, at)
             elif kind in _OPENING:
                 if key is None:
                     key = self._skip_key(at, slot)

@@ -7,6 +7,9 @@ one value at a time (names that must exist, order, arguments) is checked when th
 Types are strict: a number is no text, and nothing is converted in silence. Fields that take
 several forms (`retry: 2` or a mapping) are brought to one form by a function beside them, so that
 a wrong value gets one sentence and not one for each form.
+
+A task that says nothing unusual is read as a `PlainTask`, which has the same fields; `plain_tasks`
+says why.
 """
 
 from __future__ import annotations
@@ -16,25 +19,31 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     AliasChoices,
     BeforeValidator,
     Discriminator,
     Field,
+    GetPydanticSchema,
     PlainValidator,
     Tag,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 
 from pytest_highway.clock import parse_duration
 from pytest_highway.errors import did_you_mean, listed
+from pytest_highway.reading.plain_tasks import PlainTask, read_plain_task
 from pytest_highway.reading.validation import Strict, named
 
 __all__ = [
     "IDENTIFIER",
+    "AnyOperator",
+    "AnyTask",
     "Breaker",
     "Cache",
     "Condition",
@@ -238,6 +247,9 @@ class Defaults(Strict):
     trigger_rule: Rule | None = None
 
 
+NO_DEFAULTS = Defaults()
+
+
 # --- operators -------------------------------------------------------------------------------
 
 
@@ -351,31 +363,33 @@ def _tag(value: object) -> str:
     return str(kind)
 
 
-Operator = Annotated[
+def _plain_first(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    return read_plain_task(value) or read(value)
+
+
+_Operators = (
     Annotated[Task, Tag("task")]
     | Annotated[Condition, Tag("condition")]
     | Annotated[Parallel, Tag("parallel")]
     | Annotated[Foreach, Tag("foreach")]
     | Annotated[While, Tag("while")]
     | Annotated[Wait, Tag("wait")]
-    | Annotated[NestedWorkflow, Tag("workflow")],
-    Discriminator(_tag),
+    | Annotated[NestedWorkflow, Tag("workflow")]
+)
+_Operator = Annotated[_Operators, Discriminator(_tag), WrapValidator(_plain_first)]
+_BodyItem = Annotated[
+    Annotated[str, Tag("id")] | _Operators, Discriminator(_tag), WrapValidator(_plain_first)
 ]
-BodyItem = Annotated[
-    Annotated[str, Tag("id")]
-    | Annotated[Task, Tag("task")]
-    | Annotated[Condition, Tag("condition")]
-    | Annotated[Parallel, Tag("parallel")]
-    | Annotated[Foreach, Tag("foreach")]
-    | Annotated[While, Tag("while")]
-    | Annotated[Wait, Tag("wait")]
-    | Annotated[NestedWorkflow, Tag("workflow")],
-    Discriminator(_tag),
-]
+
+AnyTask: TypeAlias = PlainTask | Task
+AnyOperator: TypeAlias = PlainTask | OperatorBase
+# What comes out of the unions above, for the type checker; for pydantic they are those unions.
+Operator = Annotated[AnyOperator, GetPydanticSchema(lambda _, read: read(_Operator))]
+BodyItem = Annotated[str | AnyOperator, GetPydanticSchema(lambda _, read: read(_BodyItem))]
 
 
 @cache
-def _operators() -> TypeAdapter[OperatorBase]:
+def _operators() -> TypeAdapter[AnyOperator]:
     # Made when a file has faults, and not with this module: it costs as much as all the rest.
     return TypeAdapter(Operator)
 
@@ -398,7 +412,7 @@ class Workflow(Strict):
     start_task: str | None = None
     variables: Data = Field(default_factory=dict)
     env: Environment = Field(default_factory=dict)
-    defaults: Defaults = Defaults()
+    defaults: Defaults = Field(default_factory=lambda: NO_DEFAULTS)
     max_concurrency: Count = 4
     max_step_duration: Duration | None = None
     limits: Limits | None = None

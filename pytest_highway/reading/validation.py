@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, Protocol, TypeVar, cast
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -98,8 +98,21 @@ def validate_model(
         return None, faults_of(error, data, document, base)
 
 
+class Placed(Protocol):
+    """What knows where data was written: a document, or what is put together of documents."""
+
+    def diagnostic(self, loc: Loc, message: str, *, key: bool = False) -> Diagnostic:
+        """A finding at the value at `loc`, or at its key."""
+
+    def written(self, loc: Loc) -> str | None:
+        """The text of the plain scalar at `loc`, None where there is no such."""
+
+
 def faults_of(
-    error: ValidationError, data: object, document: Document, base: Callable[[Loc], Loc]
+    error: ValidationError,
+    data: object,
+    document: Placed,
+    base: Callable[[Loc], Loc] = _in_place,
 ) -> list[Diagnostic]:
     """Pydantic's findings as ours: each at its place in the file, in our words."""
     found = []
@@ -176,7 +189,7 @@ def _worded(kind: str, message: str, value: object, context: Mapping[str, object
     return message[:1].lower() + message[1:] + f", got {named(value)}"
 
 
-def _lost_text(kind: str, document: Document, loc: tuple[str | int, ...]) -> str:
+def _lost_text(kind: str, document: Placed, loc: tuple[str | int, ...]) -> str:
     """A hint for a plain scalar that YAML reads as another type than the text it looks like."""
     written = document.written(loc) if kind == "string_type" else None
     return f"; quote it to keep the text: '{written}'" if written else ""

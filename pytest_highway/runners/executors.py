@@ -18,7 +18,7 @@ from pytest_highway.engine.effects import Answer
 from pytest_highway.engine.frame import Call
 from pytest_highway.errors import HighwayError
 from pytest_highway.expressions.template import copy_data
-from pytest_highway.runners.raised import presentable
+from pytest_highway.runners.raised import failure_of
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import ToolContext
 
@@ -91,8 +91,11 @@ def attempt(call: Call) -> Answer:
     """Call a tool here and now."""
     try:
         return Answer(invoke(call))
-    except (Exception, SystemExit) as error:  # a tool may raise anything; the run goes on
-        return Answer(error=presentable(error))
+    except BaseException as error:  # a tool may raise anything; the run goes on
+        passing = call.services.passing
+        if not isinstance(error, (Exception, SystemExit, *passing)):
+            raise
+        return Answer(error=failure_of(error, passing))
 
 
 def invoke(call: Call) -> object:
@@ -121,7 +124,9 @@ def call_tool(call: Call) -> object:
     tool = call.tool
     context = None
     if tool.context_parameter is not None:
-        context = ToolContext(call, call.path, call.attempt, call.feedback, call.deadline)
+        context = ToolContext(
+            call, call.path, call.attempt, call.feedback, call.deadline, call.provides
+        )
     # Copies, because the call's own arguments stand in the log.
     args = cast("list[object]", copy_data(call.args))
     kwargs = cast("dict[str, object]", copy_data(call.kwargs))

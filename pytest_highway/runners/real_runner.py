@@ -31,7 +31,7 @@ from pytest_highway.engine.effects import Answer
 from pytest_highway.engine.frame import Call
 from pytest_highway.runners.background import DaemonThreads, EventLoop
 from pytest_highway.runners.executors import CURRENT_CALL, PATIENCE, Stopped, attempt, call_tool
-from pytest_highway.runners.raised import presentable
+from pytest_highway.runners.raised import failure_of, presentable
 from pytest_highway.runners.remote import (
     ChildProcesses,
     Reply,
@@ -62,10 +62,12 @@ class RealRunner:
     """Calls tools where their isolation says; `custom` replaces threads and processes.
 
     `custom` may be any `concurrent.futures.Executor`; it is not shut down here. `interrupts` is
-    to be entered around the run.
+    to be entered around the run. `on_end` is told of each call that ends elsewhere, where and when
+    it does.
     """
 
     def __init__(self, custom: Executor | None = None) -> None:
+        self.on_end: Callable[[Call], None] = lambda call: None
         self._done: SimpleQueue[tuple[Call, Answer] | None] = SimpleQueue()
         self._running: dict[Call, tuple[Future[object], Place]] = {}
         self._threads = threads = DaemonThreads()
@@ -117,10 +119,12 @@ class RealRunner:
         except Exception as error:  # whatever an executor raises, the task fails and not the run
             return Answer(error=presentable(error))
         self._running[call] = future, place
-        future.add_done_callback(
-            lambda future: self._done.put((call, settled(call, future, place)))
-        )
+        future.add_done_callback(lambda future: self._settle(call, future, place))
         return None
+
+    def _settle(self, call: Call, future: Future[object], place: Place) -> None:
+        self.on_end(call)
+        self._done.put((call, settled(call, future, place)))
 
     def _place_name(self, call: Call) -> str:
         tool, has_executor = call.tool, self._custom is not None
@@ -257,7 +261,7 @@ def settled(call: Call, future: Future[object], place: Place) -> Answer:
     if isinstance(error, CancelledError):
         answer = Answer(error=ToolError("the call was cancelled where it ran"))
     elif error is not None:
-        answer = Answer(error=presentable(error))
+        answer = Answer(error=failure_of(error, call.services.passing))
     else:
         value = future.result()
         answer = _unpacked(call, value) if isinstance(value, Reply) else cast("Answer", value)
@@ -274,7 +278,9 @@ def _unpacked(call: Call, reply: Reply) -> Answer:
         call.add_usage(cost, tokens)
     for name, data in reply.emitted:
         call.emit(name, data)
-    return Answer(reply.value, received_error(reply))
+    passing = call.services.passing
+    error = received_error(reply, passing)
+    return Answer(reply.value, None if error is None else failure_of(error, passing))
 
 
 async def answered(call: Call) -> Answer:
@@ -282,5 +288,8 @@ async def answered(call: Call) -> Answer:
     CURRENT_CALL.set(call)  # A task has a context of its own: nothing is to be reset.
     try:
         return Answer(to_plain(await cast("Awaitable[object]", call_tool(call))))
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # two of these would end the loop
-        return Answer(error=presentable(error))
+    except BaseException as error:  # what is no Exception would end the loop
+        passing = call.services.passing
+        if not isinstance(error, (Exception, SystemExit, KeyboardInterrupt, *passing)):
+            raise
+        return Answer(error=failure_of(error, passing))

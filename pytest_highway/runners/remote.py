@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from pytest_highway.clock import SystemClock
 from pytest_highway.errors import HighwayError
-from pytest_highway.runners.raised import presentable, stand_in
+from pytest_highway.runners.raised import presentable, stand_in, told_of
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import LogLevel, Memory, ToolContext, ToolError, shown_exit
 from pytest_highway.toolbox.process import CHUNK, GRACE, TICK, end_group, feed, pipe_of
@@ -48,6 +48,9 @@ __all__ = [
 
 # What pickling raises for what it does not know.
 UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+
+# What is no more than the end of a tool, whoever called it.
+PLAIN = (Exception, SystemExit, KeyboardInterrupt)
 
 # The child's first steps. Its path comes by the pipe: PYTHONPATH would go on to its children.
 BOOT = (
@@ -81,7 +84,7 @@ class Reply:
     """
 
     value: object = None
-    error: Exception | None = None
+    error: BaseException | None = None
     error_classes: tuple[str, ...] = ()
     error_text: str = ""
     log: list[tuple[LogLevel, str]] = field(default_factory=list)
@@ -129,17 +132,28 @@ def _place(function: Callable[..., object]) -> str | None:
         return None
 
 
-def received_error(reply: Reply) -> Exception | None:
-    """The exception of a reply, or None."""
+def received_error(
+    reply: Reply, passing: tuple[type[BaseException], ...] = ()
+) -> BaseException | None:
+    """The exception of a reply, or None; one of the classes `passing` is made anew."""
     if not reply.error_classes:
         return reply.error
+    for each in passing:
+        if _class_place(each) in reply.error_classes:
+            return each(reply.error_text)
     name = reply.error_classes[0].rpartition(":")[2].rpartition(".")[2]
     for place in reply.error_classes:
         with suppress(Exception):  # importing runs foreign code, which may raise anything
             kind = import_target(place)
             if isinstance(kind, type) and issubclass(kind, Exception):
                 return stand_in(name, kind, reply.error_text)
+    if reply.error_classes[-1] == _class_place(BaseException):
+        return ToolError(told_of(name, reply.error_text))
     return stand_in(name, Exception, reply.error_text)
+
+
+def _class_place(kind: type) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 # --- on the other side ---------------------------------------------------------------------------
@@ -160,19 +174,20 @@ def call_remotely(parcel: Parcel) -> Reply:
 
             value = asyncio.run(value)
         reply.value = to_plain(value)
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # a tool may raise anything
-        _put_error(reply, presentable(error))
+    except BaseException as error:  # a tool may raise anything; what it means is said over there
+        _put_error(reply, presentable(error) if isinstance(error, PLAIN) else error)
     return reply
 
 
-def _put_error(reply: Reply, error: Exception) -> None:
+def _put_error(reply: Reply, error: BaseException) -> None:
     with suppress(Exception):  # pickling runs foreign code, which may raise anything
         copy = pickle.loads(pickle.dumps(error))
         if type(copy) is type(error) and str(copy) == str(error):
             reply.error = error
             return
-    kinds = [each for each in type(error).__mro__ if issubclass(each, Exception)]
-    reply.error_classes = tuple(f"{each.__module__}:{each.__qualname__}" for each in kinds)
+    base = Exception if isinstance(error, Exception) else BaseException
+    kinds = [each for each in type(error).__mro__ if issubclass(each, base)]
+    reply.error_classes = tuple(map(_class_place, kinds))
     reply.error_text = str(error)
 
 

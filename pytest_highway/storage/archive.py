@@ -13,6 +13,7 @@ backend, and is restored into any other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -22,6 +23,9 @@ from pytest_highway.storage.records import RunRecord, StorageError, record_of
 from pytest_highway.storage.storage import Storage
 
 __all__ = ["export", "outdated", "restore"]
+
+# Runs whose own log tells all that those before them have done.
+COMPLETE = frozenset({"success", "failed"})
 
 HEAD = {"highway": "runs", "version": 1}
 
@@ -45,7 +49,12 @@ def restore(storage: Storage, text: str) -> list[RunRecord]:
     news = [(record, lines) for record, lines in found if not _is_kept(storage, record, lines)]
     for record, lines in news:
         storage.add(record)
-        storage.append(record.id, 0, lines)
+        try:
+            storage.append(record.id, 0, lines)
+        except StorageError:
+            with suppress(StorageError):
+                storage.remove(record.id)  # a record without its events would pass for whole
+            raise
     return [record for record, _ in news]
 
 
@@ -76,7 +85,8 @@ def _runs(text: str) -> Iterator[tuple[RunRecord, list[str]]]:
             events = lines[place + 1 : place + 1 + count]
             if len(events) < count:
                 raise ValueError(f"{count} events should follow, {len(events)} do")
-            decode_log("".join(f"{each}\n" for each in events))
+            if record.state != "quarantined":  # whose damage is kept as it is
+                decode_log("".join(f"{each}\n" for each in events))
         except (ValueError, KeyError, TypeError, LogFormatError) as error:
             message = f"line {place + 1} of the archive: {error}; nothing was restored"
             raise StorageError(message) from None
@@ -100,16 +110,21 @@ def outdated(
 ) -> list[RunRecord]:
     """Which of these runs (the newest first) may be forgotten.
 
-    Those beyond the `keep` newest and those that ended more than `older_than` seconds ago; a run
-    that has not ended is never among them.
+    Those beyond the `keep` newest and those that ended more than `older_than` seconds ago. Never a
+    run that has not ended, nor one that another, which stays, needs to be resumed.
     """
-    over = [each for each in records if each.is_over]
+    known = {each.id: each for each in records}
+    over = [each for each in known.values() if each.is_over]
     limit = None if older_than is None else now - timedelta(seconds=older_than)
-    return [
-        each
+    old = {
+        each.id: each
         for place, each in enumerate(over)
         if (keep is not None and place >= keep) or (limit is not None and _ended(each, now) < limit)
-    ]
+    }
+    for each in known.values():  # the newest first: one that stays for another is met after it
+        if each.id not in old and each.state not in COMPLETE:
+            old.pop(each.resumes, None)
+    return list(old.values())
 
 
 def _ended(record: RunRecord, now: datetime) -> datetime:

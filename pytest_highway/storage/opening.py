@@ -26,11 +26,13 @@ class Make(Protocol):
     def __call__(self, place: object) -> Storage: ...
 
 
-def open_storage(address: str = DEFAULT_ADDRESS, folder: Path = Path()) -> Storage:
+def open_storage(
+    address: str = DEFAULT_ADDRESS, folder: Path = Path(), *, create: bool = True
+) -> Storage:
     """The storage at an address; paths are relative to `folder`.
 
-    A file or folder is made when it is missing. StorageError when that cannot be, when the file is
-    none of ours, or the server does not answer.
+    A file or folder is made when it is missing, unless `create` is false. StorageError when there
+    is none or it cannot be made, when the file is none of ours, or the server does not answer.
     """
     if address.startswith(REDIS_SCHEMES):
         return _backend("redis_server", "RedisStorage")(address)
@@ -41,6 +43,8 @@ def open_storage(address: str = DEFAULT_ADDRESS, folder: Path = Path()) -> Stora
             "or redis://HOST:PORT/DB"
         )
     path = folder / (rest if colon else address)
+    if not create and not path.exists():
+        raise StorageError(f"there is no history at {address!r}")
     _prepare(path.parent)
     if scheme == "files" and colon:
         return _backend("files", "FileStorage")(path)

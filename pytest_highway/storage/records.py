@@ -84,8 +84,8 @@ class RunRecord:
 
     `file` is the workflow's path as given, `digest` tells its text, `source` who started it
     (`highway run` or a node id). Times are ISO 8601 in UTC, empty before they have come. `reason`
-    says why it ended as it did; `resumes` names the run that this one took up. `variables` and
-    `env` are what it was started with, secrets redacted.
+    says why it ended as it did; `resumes` names the run that this one took up. `variables`
+    are those that it was started with, secrets redacted.
     """
 
     id: str
@@ -100,7 +100,6 @@ class RunRecord:
     resumes: str = ""
     owner: Owner = field(default_factory=Owner)
     variables: Mapping[str, object] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
 
     def to_line(self) -> str:
         """The record as one line of JSON."""

@@ -94,11 +94,14 @@ class SqliteStorage(Storage):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._db.execute("COMMIT")
+                self._commit()
             except BaseException:
                 if self._db.in_transaction:  # a full disk has rolled it back already
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _commit(self) -> None:
+        self._db.execute("COMMIT")
 
     def add(self, record: RunRecord) -> None:
         """Keep a new run; StorageError when its id is taken."""

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import IO
+from typing import IO, Final
 
+from pytest_highway.steps.shells import OUTPUT_FILE
 from pytest_highway.tool_context import (
     CommandFailed,
     ToolContext,
@@ -35,8 +36,17 @@ from pytest_highway.tool_context import (
     shown_command,
     text_of,
 )
+from pytest_highway.toolbox.outputs import check_provided, output_file, read_outputs
 
-__all__ = ["Finished", "run_checked", "run_process"]
+__all__ = ["PROCESS_TOOLS", "Finished", "argument_text", "run_checked", "run_process"]
+
+# The tools that run a process; a stub of one stands at its boundary.
+PROCESS_TOOLS: Final = (
+    "tools.shell.run",
+    "tools.command.run",
+    "tools.python.run",
+    "tools.powershell.run",
+)
 
 # Seconds. All pauses are counted in ticks, because only the clock module reads a clock.
 TICK = 0.02
@@ -60,32 +70,47 @@ class Finished:
 def run_checked(
     context: ToolContext,
     command: str | Sequence[object],
-    cwd: str | None,
+    cwd: object,
     env: Mapping[str, object] | None,
     stdin: object,
+    *,
+    argv: Sequence[str] | None = None,
 ) -> dict[str, object]:
     """What the process tools return; CommandFailed for an exit code other than 0.
 
-    The process sees the environment of the workflow and of the task, and `env` over it.
+    The process sees the environment of the workflow and of the task, and `env` over it. `argv` is
+    what is started, where `command` is only how that is told. A step's value also has the
+    `outputs` that its process handed on; OutputError where those are not as promised.
 
     Arguments, values of `env` and `stdin` that are no texts go in as JSON: 8080, true. ToolError
     for null among the first two.
     """
-    argv = command if isinstance(command, str) else list(map(argument_text, command))
+    told = command if isinstance(command, str) else list(map(argument_text, command))
     own = {name: argument_text(value, f"env {name!r}") for name, value in (env or {}).items()}
-    finished = run_process(
-        argv,
-        shell=isinstance(command, str),
-        cwd=cwd,
-        env={**context.env, **own},
-        stdin=None if stdin is None else text_of(stdin),
-        remaining=context.remaining,
-        cancelled=lambda: context.cancelled,
-    )
-    streams = (finished.exit_code, finished.stdout, finished.stderr)
-    if finished.exit_code:
-        raise CommandFailed.from_finished(argv, *streams)
-    return finished_value(*streams)
+    folder = None if cwd is None else argument_text(cwd)
+
+    def run(more: Mapping[str, str]) -> dict[str, object]:
+        finished = run_process(
+            argv or told,
+            shell=argv is None and isinstance(told, str),
+            cwd=folder,
+            env={**context.env, **own, **more},
+            stdin=None if stdin is None else text_of(stdin),
+            remaining=context.remaining,
+            cancelled=lambda: context.cancelled,
+        )
+        streams = (finished.exit_code, finished.stdout, finished.stderr)
+        if finished.exit_code:
+            raise CommandFailed.from_finished(told, *streams)
+        return finished_value(*streams)
+
+    if context.provides is None:
+        return run({})
+    with output_file() as file:
+        value = run({OUTPUT_FILE: str(file)})
+        outputs = read_outputs(file)
+    check_provided(context.provides, outputs, lambda name: Path(folder or "", name).exists())
+    return {**value, "outputs": outputs}
 
 
 def argument_text(value: object, what: str = "an argument") -> str:

@@ -1,0 +1,92 @@
+"""What `highway run` shows while it runs: one line for each thing that happened.
+
+    lint: started
+    lint: success (0.4s)
+    unit: attempt 1 failed: CommandFailed: exit code 1
+    unit: failed (2.1s): CommandFailed: exit code 1
+    deploy: skipped (dependency failed: unit)
+    run: failed (2.5s): unit: CommandFailed: exit code 1
+
+Everything is a function of the log, so that a run which is taken up shows what it repeats as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from pytest_highway.clock import shown_duration
+from pytest_highway.events import (
+    AttemptEnded,
+    Event,
+    Fault,
+    Logged,
+    RunEnded,
+    TaskEnded,
+    TaskStarted,
+    WaitOpened,
+)
+
+__all__ = ["PlainDisplay", "seconds_of", "words_of"]
+
+SHOWN_LEVELS = frozenset({"info", "warning", "error"})
+
+
+def seconds_of(duration: float) -> str:
+    """A duration as people read it: to the millisecond below ten seconds, else to a tenth."""
+    return shown_duration(round(duration, 3 if duration < 10 else 1))
+
+
+class PlainDisplay:
+    """Lines for a pipe or a file; `redact` takes secrets out of each."""
+
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
+        self._redact = redact
+        self._shown = 0
+        self._started: dict[str, float] = {}
+
+    def observe(self, log: Sequence[Event]) -> None:
+        """Show what is new in the log."""
+        for event in log[self._shown :]:
+            self.show(event)
+        self._shown = len(log)
+
+    def show(self, event: Event) -> None:
+        """Show one event, if it is one that is shown."""
+        if type(event) is TaskStarted:
+            self._started[event.path] = event.at
+        words = words_of(event, self._started.get(event.path))
+        if words:
+            self.say(f"{event.path or 'run'}: {words}")
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        click.echo(self._redact(line))
+
+    def close(self) -> None:
+        """Nothing is left on the screen that would have to be taken off."""
+
+
+def words_of(event: Event, started: float | None) -> str:
+    """What a line says of an event behind its task; empty for one that is not shown."""
+    if type(event) is TaskStarted:
+        return "started"
+    if type(event) is TaskEnded:
+        took = "" if started is None else f" ({seconds_of(event.at - started)})"
+        return f"{event.status}{took}{_why(event.reason, event.fault)}"
+    if type(event) is RunEnded:
+        return f"{event.status} ({seconds_of(event.at)}){_why(event.reason, event.fault)}"
+    if type(event) is AttemptEnded:
+        return f"attempt {event.attempt} failed: {event.fault}"
+    if type(event) is WaitOpened:
+        return f"waits {event.what}"
+    if type(event) is Logged and event.level in SHOWN_LEVELS:
+        return f"{event.level}: {event.message}"
+    return ""
+
+
+def _why(reason: str, fault: Fault | None) -> str:
+    if fault is None:
+        return f" ({reason})" if reason else ""
+    return f": {fault.task}: {fault}" if fault.task else f": {fault}"

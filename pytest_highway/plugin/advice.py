@@ -1,0 +1,24 @@
+"""What to do about a failed case: the command that accepts what came, for this case alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_highway.cases.expectations import NOTHING, Failure
+from pytest_highway.plugin.golden import golden_path
+
+__all__ = ["accepting"]
+
+
+def accepting(file: Path, case: str, folder: Path, failures: Sequence[Failure]) -> str:
+    """The command that writes what came, as it is typed in `folder`; nothing when none does."""
+    if not failures or any(each.update is NOTHING for each in failures):
+        return ""
+    item = shlex.quote(f"{os.path.relpath(file, folder)}::{case}")
+    if all(each.golden and each.difference is None for each in failures):
+        golden = golden_path(file, case).relative_to(file.parent)
+        return f"to create {golden.as_posix()}: pytest {item} --highway-update-new"
+    return f"if this change is meant: pytest {item} --highway-update"

@@ -1,0 +1,139 @@
+"""`highway run`, as somebody at a terminal meets it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_highway.cli.main import main
+from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
+from pytest_highway.storage.records import RunRecord
+
+FLOW = """\
+name: gate
+variables: {code: 0, who: you}
+tasks:
+  lint:
+    function: tools.shell.run
+    args: ['echo "$WHO" >> calls; exit $CODE']
+    kwargs: {env: {WHO: "{{variables.who}}", CODE: "{{variables.code}}"}}
+tests:
+  good: {stubs: {lint: {return: "fine"}}, expect: {status: success}}
+  bad: {stubs: {lint: {raise: ValueError}}, expect: {status: failed}}
+"""
+Highway = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture
+def highway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Highway:
+    """Runs `highway run gate.yaml ...` in a folder of its own; exit code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HIGHWAY_HISTORY", raising=False)
+    Path("gate.yaml").write_text(FLOW)
+
+    def call(*arguments: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "gate.yaml", *arguments])
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+def recorded() -> list[RunRecord]:
+    with open_storage(DEFAULT_ADDRESS, create=False) as storage:
+        return storage.records()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "calls"),
+    [
+        ([], 0, "you\n"),
+        (["--context", "who=me"], 0, "me\n"),
+        (["--context", "who=07"], 0, "07\n"),
+        (["--var", "who=07"], 0, "7\n"),
+        (["--var", "code=3"], 1, "you\n"),
+        (["--parallel", "1", "--no-history"], 0, "you\n"),
+    ],
+)
+def test_a_run_calls_its_tools_and_ends_with_its_exit_code(
+    highway: Highway, arguments: list[str], code: int, calls: str
+) -> None:
+    assert (highway(*arguments)[0], Path("calls").read_text()) == (code, calls)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--parallel", "0"], "0 is not in the range x>=1"),
+        (["--context", "hwo=me"], "the file declares no variable 'hwo'"),
+        (["--context", "hwo=me"], "did you mean 'who'?"),
+        (["--var", "who"], "--var 'who': expected name=value"),
+        (["--case", "god"], "did you mean 'good'?"),
+        (["--resume", "last"], "has no run 'last'"),
+        (["--resume", "last", "--no-history"], "--resume needs the history"),
+        (["--history", "sqlite:gate.yaml"], "gate.yaml: file is not a database"),
+        (["--history", "http:x"], "is no address of a storage"),
+    ],
+)
+def test_bad_input_is_told_and_nothing_is_called(
+    highway: Highway, arguments: list[str], told: str
+) -> None:
+    code, _, err = highway(*arguments)
+    assert (code, told in err, Path("calls").exists()) == (2, True, False)
+
+
+def test_a_broken_file_is_told_with_its_place(highway: Highway) -> None:
+    Path("gate.yaml").write_text(FLOW.replace("tools.shell.run", "tools.shell.rnu"))
+    code, _, err = highway()
+    assert (code, err.startswith("gate.yaml:5:")) == (2, True)
+
+
+@pytest.mark.parametrize(("case", "code", "status"), [("good", 0, "success"), ("bad", 1, "failed")])
+def test_a_case_runs_in_its_own_world(highway: Highway, case: str, code: int, status: str) -> None:
+    """No tool is called, and nothing is recorded."""
+    ended, out, _ = highway("--case", case, "--json")
+    assert (ended, json.loads(out)["status"], sorted(map(str, Path().iterdir()))) == (
+        code,
+        status,
+        ["gate.yaml"],
+    )
+    assert highway("--case", case)[1].splitlines()[0] == "lint: started"
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, "success"), (1, "failed")])
+def test_the_outcome_as_json_is_all_that_is_printed(
+    highway: Highway, code: int, status: str
+) -> None:
+    ended, out, _ = highway("--json", "--var", f"code={code}")
+    shown = json.loads(out)
+    [run] = recorded()
+    assert (ended, shown["status"], run.state) == (code, status, status)
+    assert (shown["run"], shown["tasks"]["lint"]["status"]) == (run.id, status)
+
+
+def test_what_has_succeeded_is_not_run_again(highway: Highway) -> None:
+    highway()
+    code, _, err = highway("--resume", "last")
+    assert (code, "has succeeded; there is nothing to resume" in err) == (0, True)
+    assert Path("calls").read_text() == "you\n"
+
+
+def test_a_changed_file_is_resumed_only_when_told_to(highway: Highway) -> None:
+    highway("--var", "code=3")
+    Path("gate.yaml").write_text(FLOW.replace("; exit $CODE", ""))
+    code, _, err = highway("--resume", "last")
+    assert (code, "gate.yaml was changed since" in err) == (2, True)
+    assert highway("--resume", "last", "--accept-changes")[0] == 0
+    assert [each.state for each in recorded()] == ["success", "failed"]
+
+
+def test_another_value_is_resumed_only_when_told_to(highway: Highway) -> None:
+    highway("--var", "code=3")
+    code, _, err = highway("--resume", "last", "--var", "code=0")
+    assert (code, "variable 'code' was 3 and would be 0" in err) == (2, True)
+    assert highway("--resume", "last", "--var", "code=0", "--accept-changes")[0] == 0
