@@ -77,7 +77,7 @@ def probe_engine(shape: str, tasks: str, least: str, rounds: str) -> object:
         return plan
 
     plan = compiled()
-    declared = Declared.by(document.data)
+    declared = Declared.by(document)
     assert declared is not None
     declared.plan = plan
     # As after collection: its stubs have been compiled with the file.

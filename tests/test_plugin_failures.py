@@ -191,7 +191,8 @@ def test_a_golden_that_cannot_be_read_is_told_without_a_traceback(
     path.parent.mkdir(parents=True)
     path.mkdir() if content is None else path.write_bytes(content)
     result = pytester.runpytest_inprocess()
-    result.stdout.fnmatch_lines([f"the golden file 'golden/a.yaml/happy.log' {why}"])
+    place = "workflows/a.yaml:5:32: transcript"
+    result.stdout.fnmatch_lines([f"{place}: the golden file 'golden/a.yaml/happy.log' {why}"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

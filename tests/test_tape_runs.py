@@ -19,7 +19,7 @@ from pytest_highway.events import TaskEnded, encode_log
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.serialization import to_json
 from pytest_highway.tapes.codec import parse_tape, tape_text
-from pytest_highway.tapes.entries import Entry, Redact, Tape, TapeUse
+from pytest_highway.tapes.entries import Entry, Tape, TapeUse
 from pytest_highway.tools import discover
 
 REGISTRY = discover(["real_tools", "tape_tools"], entry_points=False)
@@ -40,9 +40,9 @@ def run(flow: Loaded, use: TapeUse) -> CaseRun:
     return run_case(flow.cases[0], flow.plan, REGISTRY, use=use)
 
 
-def recorded(flow: Loaded, **options: Redact) -> tuple[CaseRun, Tape]:
+def recorded(flow: Loaded) -> tuple[CaseRun, Tape]:
     """A recorded run, and its tape after a way through a file."""
-    done = run(flow, TapeUse(None, records=True, allows_effects=True, **options))
+    done = run(flow, TapeUse(None, records=True, allows_effects=True))
     assert done.faults == ()
     text = tape_text(Tape("some.workflow.yaml", "c", done.recorded or {}), "pytest")
     return done, parse_tape(text.encode(), "tape")
@@ -234,13 +234,7 @@ def test_stubs_beside_the_tape_are_not_recorded(tmp_path: Path) -> None:
     assert encode_log(again.result.log) == encode_log(done.result.log)
 
 
-def masked(value: object) -> object:
-    """A redactor that knows one secret."""
-    if isinstance(value, str):
-        return value.replace("s3cret", "***")
-    if isinstance(value, dict):
-        return {key: masked(each) for key, each in value.items()}
-    return [masked(each) for each in value] if isinstance(value, list | tuple) else value
+SECRET = "variables: {name: s3cret}\nsecrets: [variables.name]"
 
 
 def test_what_is_kept_has_passed_the_redactor_and_so_has_what_is_compared(tmp_path: Path) -> None:
@@ -249,24 +243,24 @@ def test_what_is_kept_has_passed_the_redactor_and_so_has_what_is_compared(tmp_pa
         use: {function: real.echo, args: ["{{results.a}}"], dependencies: [ask]}
         fail: {function: taped.fail_with, args: ["no s3cret"], critical: false}
     """
-    flow = loaded(tmp_path, tasks, top="variables: {name: s3cret}")
-    _, tape = recorded(flow, redact=masked)
+    flow = loaded(tmp_path, tasks, top=SECRET)
+    _, tape = recorded(flow)
     assert "s3cret" not in tape_text(tape, "")
-    again = run(flow, TapeUse(tape, redact=masked))
+    again = run(flow, TapeUse(tape))
     assert again.faults == ()
-    assert again.result.output == "*** ask 1"
+    assert again.result.output == "<secret:variables.name> ask 1"
 
 
 def test_keys_that_are_one_without_their_secrets_cannot_be_kept(tmp_path: Path) -> None:
     tasks = """
         each:
           operator_type: foreach
-          items: [s3cret, "***"]
+          items: [s3cret, "<secret:variables.name>"]
           key: "{{item}}"
           loop_body: [{task_id: t, function: real.echo, args: [1]}]
     """
-    flow = loaded(tmp_path, tasks)
-    done = run(flow, TapeUse(None, records=True, allows_effects=True, redact=masked))
+    flow = loaded(tmp_path, tasks, top=SECRET)
+    done = run(flow, TapeUse(None, records=True, allows_effects=True))
     assert [each.message for each in done.faults] == [
         "two calls have one key once secrets are taken out of the tasks' paths"
     ]

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from goldens import GOLDEN, SAID, told, tree
 from projects import BARE, FLOW, Write
 
-GOLDEN = BARE + "tests:\n  happy: {expect: {transcript: golden}}\n"
-SAID = 'say: tools.log.info("hello")\n  info: hello\nrun: success\n'
 # A comment behind the node and one below it; quoting and spacing of the neighbours are odd.
 INLINE = """\
 # kept
@@ -41,13 +39,6 @@ tests:
     expect: {transcript: {level: log, lines: ["info: 0"]}}
   other: {expect: {tasks: {say: skipped}}}
 """
-
-
-def tree(root: Path) -> dict[str, str]:
-    """All workflow files and goldens, by path from `workflows`."""
-    folder = root / "workflows"
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
 
 
 # --- golden files --------------------------------------------------------------------------------
@@ -155,6 +146,17 @@ def test_two_cases_of_one_file_are_written_once_also_from_workers(
     ]
     text = UPDATED + second.replace("failed", "success") + third
     assert tree(root) == {"a.yaml": text, "golden/a.yaml/third.log": SAID}
+
+
+@pytest.mark.parametrize("value", ["-5000000000", ".nan"])
+def test_a_value_of_any_kind_comes_from_a_worker(
+    pytester: pytest.Pytester, write: Write, value: str
+) -> None:
+    text = BARE + f"output: {value}\ntests:\n  happy: {{expect: {{output: x}}}}\n"
+    root = write({"workflows/a.yaml": text})
+    result = pytester.runpytest_inprocess("--highway-update", "-n", "1")
+    assert told(result) == ["updated: workflows/a.yaml:6"]
+    assert tree(root) == {"a.yaml": text.replace("output: x", f"output: {value}")}
 
 
 def test_params_that_agree_change_their_shared_expectation(

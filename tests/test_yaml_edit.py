@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pytest_highway.editing import nodes as yaml_nodes
@@ -1077,6 +1077,12 @@ def samples(draw):
     random = draw(st.randoms(use_true_random=False))
     content = draw(documents.map(lambda data: written(random, data)).filter(is_readable))
     data = parse(content, "f").data
+    return content, draw(edits_of(data))
+
+
+@st.composite
+def edits_of(draw, data):
+    """Edits of different places of these data, known ones and new keys."""
     locs = list(locs_of(data))
     mappings = [each for each in locs if isinstance(at(data, each), dict)]
     places = st.sampled_from(locs[1:])
@@ -1084,7 +1090,38 @@ def samples(draw):
         new = st.tuples(st.sampled_from(mappings), st.sampled_from(NAMES))
         places |= new.map(lambda place: (*place[0], place[1]))
     number = draw(st.sampled_from([1, 1, 1, 2, 4]))
-    return content, draw(st.dictionaries(places, values, min_size=1, max_size=number))
+    return draw(st.dictionaries(places, values, min_size=1, max_size=number))
+
+
+# What the tables above edit, whatever it is: each file with data at all is one of the corpus.
+CORPUS = sorted(
+    {NASTY, *(row[0] for table in (LINES, BLOCKS, CONTAINERS, INSERTS) for row in table.values())}
+)
+CORPUS += [
+    "a: &x {k: 1, l: [2]}\nb:\n  <<: *x\n  m: 3  # own\nc: *x\nd: [*x, &y z, *y]\n",
+    "k: |+\n  x\n\n\nl: |2\n   y\n  z\nm: >+\n  f\n  g\n\n  h\n\nn: >2-\n    i\n  j\n",
+    "k: [a,  # one\n  {b: c,  # two\n   d: 'e\n   f'},\n\n  g]  # three\n",
+    "? k\n: - a\n  - ? l\n    : b\n",
+    "a:\t1\t# tab\nb: 'x\ty'\nc: \"p\\tq\"\n",
+    "a: x\u2028b: 1\u2029# c\x85d: [2]\n",
+    "      # far in\na:\n# left\n    b: 1\n          # further in\n    c: 2\n  # out\nd: 3\n # end",
+    "%YAML 1.2\n---\na: !!str 5\nb: !!str six\n...\n",
+]
+BROKEN_ENDS = ["\n", "\r\n", "\r"]
+
+
+@st.composite
+def corpus_samples(draw):
+    """A file of the corpus, with other line ends, a mark or no last line end; and edits for it."""
+    text = draw(st.sampled_from(CORPUS)).replace("\n", draw(st.sampled_from(BROKEN_ENDS)))
+    text = draw(st.sampled_from(["", "\ufeff"])) + draw(
+        st.sampled_from([text, text.rstrip("\r\n")])
+    )
+    content = text.encode()
+    assume(is_readable(content))
+    data = parse(content, "f").data
+    assume(len(list(locs_of(data))) > 1)
+    return content, draw(edits_of(data))
 
 
 def attempt(content, edits):
@@ -1135,5 +1172,13 @@ def reach(document, edits):
 @settings(max_examples=2_000, deadline=None, derandomize=True, database=None)
 def test_any_edit_of_any_yaml(sample):
     """An edit is refused or does what it says, and then to nothing but its place."""
+    before, edits = sample
+    assert faults(before, edits, attempt(before, edits)) == []
+
+
+@given(corpus_samples())
+@settings(max_examples=1_000, deadline=None, derandomize=True, database=None)
+def test_any_edit_of_nasty_yaml(sample):
+    """The same holds for what people write who mean no good."""
     before, edits = sample
     assert faults(before, edits, attempt(before, edits)) == []

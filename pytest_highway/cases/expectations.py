@@ -22,7 +22,7 @@ from pytest_highway.cases.models import (
     UsageModel,
 )
 from pytest_highway.clock import shown_duration
-from pytest_highway.errors import listed
+from pytest_highway.errors import HighwayError, listed
 from pytest_highway.events import HttpRequested, ToolCalled
 from pytest_highway.expressions.values import ATOMS
 from pytest_highway.matching.lines import LineDifference, compare_lines, split_lines, update_lines
@@ -369,7 +369,11 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
     actual = checked.result.transcript(model.level)
     in_file = model.lines == "golden"
     loc = _transcript_loc(checked)
-    text = checked.golden() if in_file else None
+    try:
+        text = checked.golden() if in_file else None
+    except HighwayError as error:
+        yield Failure(loc, f"transcript: {error}")
+        return
     if in_file and text is None:
         yield Failure(loc, "transcript: the golden file does not exist", update=actual, golden=True)
         return
@@ -381,7 +385,8 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
         difference = compare_lines(wanted, actual, model.match, heads)
     if difference is not None:
         update = update_lines(wanted, actual) if model.match == "exact" else NOTHING
-        message = f"transcript: {difference.summary}"
+        summary = "the golden file is empty" if text == "" else difference.summary
+        message = f"transcript: {summary}"
         line = None if in_file else difference.first_expected
         yield Failure(loc, message, "", update, in_file, difference, line=line)
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from heapq import heappop
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_highway.cases.checks import check_case, runs_on_real_clock
@@ -39,7 +40,7 @@ from pytest_highway.secrets import Redactor, SecretValues
 from pytest_highway.serialization import NotPlain, to_plain
 from pytest_highway.tapes.entries import Deck, Entry, TapeUse
 from pytest_highway.tapes.player import Player
-from pytest_highway.tools import Registry
+from pytest_highway.tools import Registry, Tool
 from pytest_highway.transcript import task_paths
 from pytest_highway.views import RunResult
 
@@ -56,6 +57,8 @@ __all__ = ["CaseRun", "declared_secrets", "run_case", "values_of"]
 class CaseRun:
     """A case's run, what its stub book and its tape found wrong, and what was recorded, by key.
 
+    `ran` are the tools that were called for real.
+
 
     `result` and `faults` hold no secrets, and neither does a text that went through `redactor`;
     `real` has what came, for the case's expectations alone.
@@ -66,6 +69,7 @@ class CaseRun:
     real: RunResult
     redactor: Redactor
     recorded: Mapping[str, Entry] | None = None
+    ran: tuple[Tool, ...] = ()
 
 
 def run_case(
@@ -77,9 +81,11 @@ def run_case(
     passing: tuple[type[BaseException], ...] = (),
     use: TapeUse | None = None,
     scrub: Scrub | None = None,
+    last_first: bool = False,
 ) -> CaseRun:
     """Run the workflow in the world that the case describes, or that a tape is.
 
+    `last_first` is another schedule: of tasks that are ready at once the last one begins.
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
     not where a case answers HTTP, since its answers reach no other process. What a tool raises
     from among `passing` ends the run and comes out as a `PassedThrough`. `scrub` is done to the
@@ -99,7 +105,9 @@ def run_case(
             stack.enter_context(answering(book.respond))
         # A loop over 100,000 items is large, too, and not known before it runs.
         stack.enter_context(collector_paused(not world.forks))
-        settings = _settings(case, world.locks, passing, secrets)
+        # The last entry of a heap may be taken out as it is.
+        pick = list.pop if last_first else heappop
+        settings = replace(_settings(case, world.locks, passing, secrets), pick=pick)
         if world.forks:
             secrets.note_env(os.environ)  # which real tools see
         try:
@@ -114,6 +122,7 @@ def run_case(
         # Nothing is written under this word: the place is the case itself.
         faults += [StubFault(("tape",), each.message, "\n".join(each.lines)) for each in found]
     faults += sorted(book.unused(), key=lambda each: case.origin.position(each.loc))
+    ran = () if use is not None and not use.records else tuple(book.ran.values())
     redactor, real = secrets.redactor, RunResult(log)
     shown = tuple(
         replace(
@@ -121,7 +130,7 @@ def run_case(
         )
         for each in (*faults, *_world_faults(case, real))
     )
-    return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor, recorded)
+    return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor, recorded, ran)
 
 
 class _World(NamedTuple):

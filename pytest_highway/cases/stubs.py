@@ -128,6 +128,7 @@ class StubBook:
         self.roots = roots
         self.forks = forks
         self.faults: list[StubFault] = []
+        self.ran: dict[str, Tool] = {}  # for real, by name
 
     def start(self, call: Call) -> Answer | None:
         """Answer one call; None when a real one answers later."""
@@ -180,6 +181,7 @@ class StubBook:
     def _real(self, call: Call) -> Answer | None:
         if self.http and self.forks and _is_out_of_reach(call.tool):
             return self._unanswered(call, ("http",), _out_of_reach(call))
+        self.ran[call.tool.name] = call.tool
         answer = self.inner.start(call)
         if answer is None or not call.latency:
             return answer

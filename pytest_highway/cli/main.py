@@ -31,6 +31,9 @@ COMMANDS: dict[str, str] = {
     "schema": "schema:schema",
     "new": "new:new",
     "history": "history:history",
+    "pending": "pending:pending",
+    "accept": "accept:accept_pending",
+    "review": "review:review",
 }
 
 

@@ -15,7 +15,6 @@ Clock, runner and stubs are handed in; the only product is the list of events.
 from __future__ import annotations
 
 from functools import partial
-from heapq import heappop
 from typing import cast
 
 from pytest_highway.clock import Clock, shown_duration
@@ -185,10 +184,10 @@ class Engine:
     def _turn(self) -> None:
         self._show()
         agenda = self._agenda
-        ready, answers = agenda.ready, agenda.answers
+        ready, answers, pick = agenda.ready, agenda.answers, self._settings.pick
         while ready or answers:
             while ready:
-                key, run = heappop(ready)
+                key, run = pick(ready)
                 self._begin(run, run.scope.nodes[key[-1]])
             if answers:
                 self._resume(*answers.popleft())

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop
+from typing import TypeAlias
 
+from pytest_highway.engine.frame import ScopeRun
 from pytest_highway.engine.resuming import Resumption
 from pytest_highway.engine.sections import World
 from pytest_highway.events import Event
 from pytest_highway.secrets import SecretValues
 
-__all__ = ["OutsideEvent", "RunSettings"]
+__all__ = ["OutsideEvent", "Pick", "RunSettings"]
+
+Ready: TypeAlias = tuple[tuple[int, ...], ScopeRun]
+# Takes one of the tasks that are ready out of their heap, which has to remain one.
+Pick: TypeAlias = Callable[[list[Ready]], Ready]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,8 @@ class RunSettings:
     `observe` is shown the log whenever something may be new in it, and last when it is complete;
     `resumption` is what an earlier run has done already. `passing` are exceptions that mean no
     task when a tool raises them but whoever started the run: they end it and come out. `secrets`
-    is told what those of each file are worth that the run enters.
+    is told what those of each file are worth that the run enters. `pick` is the schedule: which of
+    the tasks that are ready begins, by default the earliest declared one.
     """
 
     variables: Mapping[str, object] = field(default_factory=dict)
@@ -45,3 +53,4 @@ class RunSettings:
     resumption: Resumption | None = None
     passing: tuple[type[BaseException], ...] = ()
     secrets: SecretValues | None = None
+    pick: Pick = heappop

@@ -14,6 +14,7 @@ is `<rootdir>/workflows`, and one of that name which the command line names or g
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -42,6 +43,7 @@ PATTERNS = (
 )
 SUFFIXES = (".yaml", ".yml", ".json")
 ROOT = "workflows"
+WRITES = ("update", "update-new", "prune")
 NEVER_ENTERED = frozenset({"golden", "tapes", "stubs"})
 
 ROOTS = pytest.StashKey[tuple[Path, ...]]()
@@ -58,9 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, text in (
         ("update", "rewrite the failing expectations and golden files of the selected cases"),
         ("update-new", "write only the golden files that do not exist yet"),
+        ("prune", "remove golden files that no case uses, after a full green run"),
         ("allow-ci", "let the options that write do so although CI is set"),
+        ("strict", "make warnings about workflows and unused goldens errors"),
     ):
         group.addoption(f"--highway-{name}", action="store_true", default=False, help=text)
+    text = "write what --highway-update would write to FILE, as a patch for `git apply`"
+    group.addoption("--highway-patch", metavar="FILE", default="", help=text)
+    group.addoption("--highway-second-run", default="", help=argparse.SUPPRESS)
     group.addoption(
         "--highway-tape",
         choices=("record", "rerecord", "replay", "verify", "off"),
@@ -98,12 +105,12 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse scrubbers that make no sense, and to write goldens or tapes in CI, at the start."""
+    """Refuse scrubbers that make no sense, and to write what may not be written, at the start."""
     if config.getini("highway_scrub"):
         from pytest_highway.plugin.scrubs import check_rules
 
         check_rules(config)
-    updates = [name for name in ("update", "update-new") if config.getoption(f"--highway-{name}")]
+    updates = [name for name in WRITES if config.getoption(f"--highway-{name}")]
     mode = config.getoption("--highway-tape")
     tapes = [f"tape={mode}"] if mode in ("record", "rerecord") else []
     writes = [*updates, *tapes]
@@ -112,14 +119,41 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--highway-{writes[0]} does not write while CI is set; "
             "run it on your machine, or add --highway-allow-ci"
         )
-    if updates:
-        from pytest_highway.plugin.updating import Updater
+    if config.getoption("--highway-second-run"):
+        from pytest_highway.plugin.rerun import Rerun
 
-        config.pluginmanager.register(Updater(config), "highway-updater")
+        config.pluginmanager.register(Rerun(config), "highway-rerun")
+    elif patch := config.getoption("--highway-patch"):
+        check_patch(config.invocation_params.dir, patch, writes)
     if tapes:
         from pytest_highway.plugin.taping import TapeReporter
 
         config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
+
+
+def check_patch(here: Path, patch: str, writes: list[str]) -> None:
+    """Refuse a patch that would be written over something, or beside an option that writes."""
+    if writes:
+        raise pytest.UsageError(
+            f"--highway-patch writes nothing but its file; leave out --highway-{writes[0]}"
+        )
+    file = here / patch
+    if file.is_dir() or (file.is_file() and file.stat().st_size):
+        what = "is a folder" if file.is_dir() else "exists and is not overwritten"
+        raise pytest.UsageError(f"--highway-patch: {patch!r} {what}; name another file")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Let the controller of pytest-xdist, which reads no file itself, hear what workers saw."""
+    keep_ledger(config)
+
+
+def keep_ledger(config: pytest.Config) -> None:
+    """Let the session keep a ledger of what it sees of workflows."""
+    from pytest_highway.plugin.ledger import ledger_of
+
+    ledger_of(config, workflow_roots(config))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -135,6 +169,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> WorkflowFi
     """A collector for each file that is ours by its name."""
     if file_path.suffix.lower() not in SUFFIXES or not is_workflow(file_path, parent):
         return None
+    keep_ledger(parent.config)
     file = WorkflowFile.from_parent(parent, path=file_path)
     file.obj = ModuleType(file_path.stem)
     return file

@@ -6,15 +6,19 @@ holds the case. Nothing is written here; see `updating`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_highway.cases.declarations import Case
 from pytest_highway.errors import Diagnostic, HighwayError
+from pytest_highway.plugin.unused import FOLDER
 
 __all__ = ["clashes", "golden_path", "read_golden"]
 
-FOLDER = "golden"
+
+# How git marks both sides of what it could not merge.
+CONFLICT = re.compile(r"^<{7}(?: .*)?$.*?^>{7}(?: |$)", re.MULTILINE | re.DOTALL)
 
 
 def golden_path(file: Path, case: str) -> Path:
@@ -23,7 +27,11 @@ def golden_path(file: Path, case: str) -> Path:
 
 
 def read_golden(file: Path, case: str) -> str | None:
-    """The golden text, None when there is no file; raises `HighwayError` when it is unreadable."""
+    """The golden text, None when there is no file.
+
+    Raises `HighwayError` when it cannot be read, or holds a merge that was not finished: which side
+    is right is for its author to say.
+    """
     path = golden_path(file, case)
     shown = path.relative_to(file.parent).as_posix()
     try:
@@ -35,6 +43,10 @@ def read_golden(file: Path, case: str) -> str | None:
     except UnicodeDecodeError as error:
         message = f"the golden file {shown!r} is not UTF-8 at byte {error.start}"
         raise HighwayError(message) from error
+    if conflict := CONFLICT.search(text.replace("\r\n", "\n")):
+        line = conflict.string.count("\n", 0, conflict.start()) + 1
+        message = f"the golden file {shown!r} holds merge-conflict markers from line {line} on"
+        raise HighwayError(f"{message}; finish the merge, or delete the file")
     return text.removeprefix("\ufeff")
 
 

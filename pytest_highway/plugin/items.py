@@ -14,8 +14,9 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,9 +28,11 @@ from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.plugin.advice import accepting
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
-from pytest_highway.plugin.golden import clashes, read_golden
+from pytest_highway.plugin.golden import clashes, golden_path, read_golden
 from pytest_highway.plugin.keeping import keep_text
+from pytest_highway.plugin.ledger import WANTED, note_file
 from pytest_highway.plugin.marks import MarkReader
+from pytest_highway.plugin.options import is_strict, mode_of
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.plugin.scrubs import Scrubs
 from pytest_highway.plugin.stopping import OUTCOMES, Stopping
@@ -40,6 +43,9 @@ from pytest_highway.secrets import Redactor
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
+
+if TYPE_CHECKING:
+    from pytest_highway.plugin.noting import Check, Repeat
 
 __all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
 
@@ -80,6 +86,7 @@ def items_of(file: pytest.File) -> Iterator[pytest.Item]:
         for name in dict.fromkeys([CHECK, *named]):
             yield CheckItem.create(file, name, error)
         return
+    note_file(file, {item.nodeid: item.golden for item in cases})
     if not cases or CHECK in named:
         yield CheckItem.create(file, CHECK)
     yield from cases
@@ -98,7 +105,7 @@ def _cases(file: pytest.File, registry: Registry) -> list[CaseItem]:
         *reader.found,
         *clashes(loaded.cases),
         *tape_clashes(config, file.path, loaded.cases),
-        *_warn([*loaded.warnings, *strays], strict=bool(config.getini("highway_strict"))),
+        *_warn([*loaded.warnings, *strays], strict=is_strict(file.config)),
     ]
     if found:
         raise SourceError(found)
@@ -225,6 +232,14 @@ class CaseItem(WorkflowItem):
         item.line = case.origin.document.position(case.origin.case, key=True).line
         return item
 
+    @property
+    def golden(self) -> str:
+        """The path of the case's golden file, or nothing."""
+        transcript = self.case.model.expect.transcript
+        if transcript is None or transcript.lines != "golden":
+            return ""
+        return str(golden_path(self.path, self.case.name))
+
     def setup(self) -> None:
         """Set the fixtures up; one that does not exist is told at its place in the case."""
         try:
@@ -252,33 +267,41 @@ class CaseItem(WorkflowItem):
         hook.pytest_highway_before_case(item=self, case=case)
         __tracebackhide__ = True
         scrubs = Scrubs(self, fixtures)
+        simulate = partial(
+            run_case,
+            case,
+            self.loaded.plan,
+            self.registry,
+            passing=OUTCOMES,
+            use=use,
+            scrub=scrubs.lines,
+        )
         executor = executor_of(self.config)
+        last_first = bool(self.config.getoption("--highway-second-run"))
         with Stopping(self, self._tell):
-            run = run_case(
-                case,
-                self.loaded.plan,
-                self.registry,
-                executor=executor,
-                passing=OUTCOMES,
-                use=use,
-                scrub=scrubs.lines,
-            )
+            run = simulate(executor=executor, last_first=last_first)
         self.redactor = run.redactor
         redact_warnings_of(self, run.redactor)
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
         self._tell(run.result)
+        check = partial(self._check, case, scrubs)
+        failures = check(run)
+        if run.faults or failures:
 
+            def repeat() -> tuple[CaseRun, Check]:
+                return simulate(last_first=True), check
+
+            self._fail(case, run, failures, repeat, tape.advice())
+        tape.save(run)
+
+    def _check(self, case: Case, scrubs: Scrubs, run: CaseRun) -> list[Failure]:
         def golden() -> str | None:
             return read_golden(self.path, case.name)
 
         def as_shown(lines: Sequence[str]) -> list[str]:
             return scrubs.paths([run.redactor.without_named(line) for line in lines])
 
-        checked = Checked(case, run.result, self.registry, golden, as_shown)
-        failures = judge_case(checked, run)
-        if run.faults or failures:
-            self._fail(case, run, failures, tape.advice())
-        tape.save(run)
+        return judge_case(Checked(case, run.result, self.registry, golden, as_shown), run)
 
     def add_report_section(self, when: str, key: str, content: str) -> None:
         """Add a section; what a tool has printed or logged is redacted before."""
@@ -312,16 +335,19 @@ class CaseItem(WorkflowItem):
             ("highway_duration", result.duration),
         ]
 
-    def _fail(self, case: Case, run: CaseRun, failures: list[Failure], hint: str) -> None:
-        option = self.config.getoption
-        advice = ""
-        if option("--highway-update") or option("--highway-update-new"):
-            advice = self._update(case, run, failures)
-            if not advice:
-                return
+    def _fail(
+        self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat, hint: str
+    ) -> None:
+        mode = mode_of(self.config)
+        why_not = self._note(case, run, failures, repeat)
+        if mode and not why_not:
+            return
+        advice = f"not updated: {why_not}" if mode else ""
+        if not why_not:
+            advice = self._advice(failures)
         how = Shown(
             self.config.getoption("verbose", 0),
-            "\n".join(filter(None, [advice or self._advice(run, failures), hint])),
+            "\n".join(filter(None, [advice, hint])),
             lambda text: keep_text(
                 self.config,
                 shown_path(self.config, self.path),
@@ -331,25 +357,26 @@ class CaseItem(WorkflowItem):
         )
         raise CaseFailed(run.redactor.rendered(render_failures(case, run, failures, how)))
 
-    def _update(self, case: Case, run: CaseRun, failures: list[Failure]) -> str:
-        """Note what to write; an empty text, or why nothing will be written."""
+    def _note(self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat) -> str:
+        """Let the report carry what would be written; an empty text, or why nothing will be."""
         if run.faults:
-            return "not updated: the stubs do not fit the run; mend them first"
+            return "the stubs do not fit the run; mend them first"
         if self.get_closest_marker("xfail") is not None:
-            return "not updated: the case is marked xfail, so it is meant to fail"
-        # Imported here: only a run that updates pays for it.
-        from pytest_highway.plugin.rewriting import edits_of
-        from pytest_highway.plugin.updating import note_edits
+            return "the case is marked xfail, so it is meant to fail"
+        # Imported here: only a run with a failing case pays for it.
+        from pytest_highway.plugin.noting import Subject, wanted_of
 
-        new_only = not self.config.getoption("--highway-update")
-        shown = shown_path(self.config, self.path)
-        return note_edits(
-            self, lambda: edits_of(self.path, shown, case, failures, new_only=new_only)
-        )
+        mode = mode_of(self.config)
+        subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
+        try:
+            self.stash[WANTED] = wanted_of(subject, run, failures, repeat)
+        except (HighwayError, OSError) as error:
+            return str(error)
+        return ""
 
-    def _advice(self, run: CaseRun, failures: list[Failure]) -> str:
+    def _advice(self, failures: list[Failure]) -> str:
         """The command that would write what came, where that may be what is wanted."""
-        if run.faults:
+        if not failures:
             return ""
         return accepting(self.path, self.name, self.config.invocation_params.dir, failures)
 

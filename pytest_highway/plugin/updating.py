@@ -1,143 +1,203 @@
-"""Writing goldens: the only place that writes into a user's files, and only behind a flag.
+"""Goldens at the end of a session: the only place where pytest writes into a user's files.
 
-Cases say what they would write; their reports carry it, also from the workers of pytest-xdist.
-The controller collects it and writes once, at the end of a session that was not interrupted: each
-file as a whole, atomically, and only if it still is what the cases have seen. An expectation that
-several cases share (the params of one text) is written only when all of them have run and want
-the same there.
+    --highway-update, -update-new   what a second run confirms is written
+    --highway-patch=FILE            what a second run confirms is written to FILE, as a patch
+    neither                         what cases want is kept as pending, for `highway accept`
+    --highway-prune                 after a green run of everything: unused goldens are removed
+
+Only the controller comes here, once. When the session was interrupted it writes no golden. What was
+done is told line by line, each with its place; a refusal makes the session fail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-
-from pytest_highway.editing.edit import Edit, EditRefused, create_file, edited, replace_file
 from pytest_highway.errors import HighwayError
-from pytest_highway.plugin.rewriting import GoldenEdit, digest
+from pytest_highway.plugin.noting import Wanted
+from pytest_highway.plugin.options import PENDING, is_strict, mode_of
+from pytest_highway.plugin.patching import patch_base, patch_of
+from pytest_highway.plugin.pending import entries_of, pending_of
+from pytest_highway.plugin.registries import HighwayWarning
+from pytest_highway.plugin.rewriting import GoldenEdit
+from pytest_highway.plugin.second_run import answer, objections
+from pytest_highway.plugin.unused import remove_golden
+from pytest_highway.plugin.writing import (
+    FileChange,
+    Refusal,
+    agreed,
+    planned,
+    read_unchanged,
+    reason_of,
+    write,
+)
 
-__all__ = ["EDITS", "Updater", "note_edits"]
+if TYPE_CHECKING:
+    import pytest
 
-EDITS = pytest.StashKey[list[GoldenEdit]]()
-# The name under which a report carries edits; reports travel between processes as plain data.
-ATTRIBUTE = "highway_edits"
+    from pytest_highway.plugin.ledger import Ledger
 
-
-def note_edits(item: pytest.Item, make: Callable[[], list[GoldenEdit]]) -> str:
-    """Let the item's report carry what `make` gives; returns why it cannot be, or nothing."""
-    try:
-        item.stash[EDITS] = make()
-    except HighwayError as error:
-        return f"not updated: {error}"
-    return ""
+__all__ = ["conclude"]
 
 
-class Updater:
-    """The plugin that is registered when an option asks for goldens to be written."""
+def conclude(ledger: Ledger) -> tuple[list[str], bool]:
+    """Do what is asked for; returns what to tell of it, and whether all is well."""
+    option = ledger.config.getoption
+    if folder := option("--highway-second-run"):
+        answer(Path(folder), ledger.wanted, ledger.passed, ledger.failed)
+        return [], True
+    session = _Conclusions(ledger)
+    patch = option("--highway-patch")
+    is_written = ledger.is_complete and bool(mode_of(ledger.config))
+    if is_written:
+        session.update()
+    elif patch and ledger.is_complete:
+        session.make_patch(ledger.config.invocation_params.dir / patch)
+    _keep_pending(ledger, is_written)
+    if ledger.unused and not session.refused:
+        session.tell_unused(prune=option("--highway-prune"))
+    elif option("--highway-prune") and (ledger.unseen or session.refused):
+        why = ledger.unseen or "goldens were refused"
+        session.refused.append(Refusal("--highway-prune", f"nothing was removed: {why}"))
+    return session.lines()
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.edits: list[GoldenEdit] = []
-        self.written: list[tuple[str, str]] = []
-        self.refused: list[tuple[str, str]] = []
-        self.interrupted = False
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Let the report of a call carry what its case would write."""
-        report = yield
-        edits = item.stash.get(EDITS, None)
-        if report.when == "call" and edits:
-            setattr(report, ATTRIBUTE, edits)
-        return report
+class _Conclusions:
+    """What is done with the goldens of one session, and what is told of it."""
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect, in the controller."""
-        self.edits += getattr(report, ATTRIBUTE, ())
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.config = ledger.config
+        self.done: list[tuple[str, str]] = []
+        self.refused: list[Refusal] = []
+        self.is_strict = False  # about something that was found
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """Remember that the session did not come to its end, whatever its exit status says."""
-        self.interrupted = True
+    def lines(self) -> tuple[list[str], bool]:
+        """What to tell, and whether all is well."""
+        told = [f"{what}: {place}" for what, place in self.done]
+        told += [f"refused: {place}: {why}" for place, why in self.refused]
+        return told, not (self.refused or self.is_strict)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write, unless this is a worker or the session was interrupted."""
-        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-        if hasattr(self.config, "workerinput") or self.interrupted or not ended:
-            return
-        by_file: dict[str, list[GoldenEdit]] = {}
-        for edit in sorted(self.edits, key=_place):
-            by_file.setdefault(edit["path"], []).append(edit)
-        for path, edits in by_file.items():
-            self._write(Path(path), self._agreed(edits))
-        if self.refused and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    def _tell(self, what: str, change: FileChange) -> None:
+        self.done += [(what, place) for place in change.places]
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what became of each golden."""
-        if not (self.written or self.refused):
-            return
-        terminalreporter.section("workflow goldens")
-        for what, shown in self.written:
-            terminalreporter.line(f"{what}: {shown}")
-        for shown, why in self.refused:
-            terminalreporter.line(f"refused: {shown}: {why}")
+    # --- what cases want -------------------------------------------------------------------------
 
-    def _agreed(self, edits: Sequence[GoldenEdit]) -> list[GoldenEdit]:
-        """One edit for each place of a file; what its sharers do not agree on is refused."""
-        by_place: dict[tuple[str | int, ...], dict[str, GoldenEdit]] = {}
-        for edit in edits:
-            by_place.setdefault(tuple(edit["loc"]), {})[edit["case"]] = edit
-        agreed = []
-        for wanted in by_place.values():
-            first, *others = wanted.values()
-            why = ""
-            if any(each["value"] != first["value"] for each in others):
-                why = f"the params {', '.join(wanted)} want different values there"
-            elif len(wanted) < first["sharers"]:
-                why = f"of {first['sharers']} params only {', '.join(wanted)} would change it"
-            if why:
-                self.refused.append((first["shown"], why))
+    def update(self) -> None:
+        """Write what cases want, as far as a second run confirms it."""
+        for change in self._changes():
+            try:
+                write(change)
+            except (HighwayError, OSError) as error:
+                self.refused += [Refusal(place, reason_of(error)) for place in change.places]
             else:
-                agreed.append(first)
-        return agreed
+                self._tell("created" if change.before is None else "updated", change)
 
-    def _write(self, file: Path, edits: Sequence[GoldenEdit]) -> None:
-        if not edits:
+    def make_patch(self, file: Path) -> None:
+        """Write the same into a file, as a patch; a file with a content is not overwritten."""
+        base = patch_base(self.config.rootpath)
+        parts = []
+        for change in self._changes():
+            try:
+                parts.append(patch_of(change, base))
+            except HighwayError as error:
+                self.refused += [Refusal(place, str(error)) for place in change.places]
+            else:
+                self._tell("in the patch", change)
+        if not parts:
+            self.done.append(("no patch", f"{file} would be empty"))
             return
-        shown = list(dict.fromkeys(each["shown"] for each in edits))
         try:
-            _rewrite(file, edits)
-        except HighwayError as error:
-            self.refused += [(each, str(error)) for each in shown]
-        except OSError as error:
-            self.refused += [(each, error.strerror or str(error)) for each in shown]
+            _write_patch(file, b"".join(parts))
+        except (HighwayError, OSError) as error:
+            self.done.clear()
+            self.refused.append(Refusal(str(file), reason_of(error)))
         else:
-            what = "updated" if edits[0]["digest"] else "created"
-            self.written += [(what, each) for each in shown]
+            self.done.append(("patch", str(file)))
+
+    def _changes(self) -> list[FileChange]:
+        """What files would become, as far as it is agreed on and confirmed."""
+        wanted = self.ledger.wanted
+        fresh = {nodeid: each for nodeid, each in sorted(wanted.items()) if self._is_fresh(each)}
+        against = objections(self.config, fresh)
+        edits: list[GoldenEdit] = []
+        for nodeid, each in fresh.items():
+            if why := against.get(nodeid):
+                self._refuse(each, why)
+                continue
+            edits += each["edits"]
+            if each["writes"]:
+                tools = ", ".join(map(repr, each["writes"]))
+                self.done.append(("seen in one run", f"{nodeid}, since {tools} wrote for real"))
+        edits, refused = agreed(edits)
+        changes, impossible = planned(edits)
+        self.refused += [*refused, *impossible]
+        return changes
+
+    def _is_fresh(self, wanted: Wanted) -> bool:
+        """Whether the files are as the case saw them; else it is refused before it runs again."""
+        for edit in wanted["edits"]:
+            try:
+                read_unchanged(Path(edit["path"]), [edit])
+            except (HighwayError, OSError) as error:
+                self._refuse(wanted, reason_of(error))
+                return False
+        return True
+
+    def _refuse(self, wanted: Wanted, why: str) -> None:
+        places = dict.fromkeys(edit["shown"] for edit in wanted["edits"])
+        self.refused += [Refusal(place, why) for place in places]
+
+    # --- what no case wants ----------------------------------------------------------------------
+
+    def tell_unused(self, *, prune: bool) -> None:
+        """Remove unused goldens, or warn of each."""
+        for golden in self.ledger.unused:
+            place = f"{self._shown(golden)}:1"
+            if not prune:
+                self.done.append(("unused", place))
+                self.is_strict |= _warn(self.config, place)
+                continue
+            try:
+                remove_golden(golden)
+            except OSError as error:
+                self.refused.append(Refusal(place, reason_of(error)))
+            else:
+                self.done.append(("removed", place))
+
+    def _shown(self, path: Path) -> str:
+        root = self.config.rootpath
+        return path.relative_to(root).as_posix() if root in path.parents else str(path)
 
 
-def _place(edit: GoldenEdit) -> tuple[str, int, str]:
-    """The order in which edits are told, whatever worker was first."""
-    path, _, line = edit["shown"].rpartition(":")
-    return path, int(line), edit["case"]
+def _warn(config: pytest.Config, place: str) -> bool:
+    """Warn of an unused golden; true when that is an error, by an option, ini or a filter."""
+    path, _, line = place.rpartition(":")
+    warning = HighwayWarning(f"{place}: no case uses this golden; --highway-prune removes it")
+    try:
+        warnings.warn_explicit(warning, None, path, int(line))
+    except HighwayWarning:
+        return True
+    return is_strict(config)
 
 
-def _rewrite(file: Path, edits: Sequence[GoldenEdit]) -> None:
-    """Write the edits of one file; raises `HighwayError` or `OSError` and writes none."""
-    before = file.read_bytes() if file.exists() else None
-    found = "" if before is None else digest(before)
-    if any(each["digest"] != found for each in edits):
-        raise EditRefused("the file has changed since it was read")
-    text = str(edits[0]["value"]).encode("utf-8")
-    if before is None:
-        create_file(file, text)
-    elif edits[0]["loc"]:
-        wanted = [Edit(tuple(each["loc"]), each["value"]) for each in edits]
-        replace_file(file, before, edited(before, wanted, path=file.name))
+def _write_patch(file: Path, patch: bytes) -> None:
+    if file.exists():
+        if file.is_file() and file.stat().st_size:
+            raise HighwayError("the file has a content by now, which is not overwritten")
+        file.write_bytes(patch)
     else:
-        replace_file(file, before, text)
+        write(FileChange(file, None, patch, ()))
+
+
+def _keep_pending(ledger: Ledger, is_written: bool) -> None:
+    """Store what the session saw, in place of what the one before did."""
+    cache = getattr(ledger.config, "cache", None)  # not with -p no:cacheprovider
+    if cache is None:
+        return
+    before = entries_of(cache.get(PENDING, None))
+    wanted = {} if is_written else ledger.wanted
+    if wanted or before is None or before["cases"]:
+        cache.set(PENDING, pending_of(ledger.config.rootpath, wanted, before))

@@ -1,0 +1,87 @@
+"""`highway pending`: what the last run of pytest would have written, and whether it may be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from pytest_highway.plugin.patching import diff_lines
+from pytest_highway.plugin.pending import Entry, find_store, objection, read_store, selected
+from pytest_highway.plugin.rewriting import GoldenEdit
+from pytest_highway.plugin.writing import planned
+
+__all__ = ["cache_dir", "ids", "pending", "shown_diff"]
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def cache_dir(command: Command) -> Command:
+    """The option `--cache-dir`, as all commands on pending changes have it."""
+    text = "the folder of pytest's cache; by default the nearest .pytest_cache, here or above"
+    return click.option("--cache-dir", type=click.Path(path_type=Path), help=text)(command)
+
+
+def ids(command: Command) -> Command:
+    """The argument IDS, as all commands on pending changes have it."""
+    return click.argument("ids", nargs=-1)(command)
+
+
+@click.command()
+@ids
+@cache_dir
+@click.option("--json", "as_json", is_flag=True, help="as JSON, with the differences")
+def pending(ids: tuple[str, ...], cache_dir: Path | None, as_json: bool) -> None:
+    """List what the last run of pytest would have written.
+
+    IDS are node ids, of cases, files or folders; without any, all.
+    """
+    here = Path.cwd()
+    store = read_store(find_store(here, cache_dir))
+    entries = selected(store, ids, here)
+    if as_json:
+        rows = [_row(entry) for entry in entries]
+        click.echo(json.dumps({"rootdir": store["rootdir"], "cases": rows}, indent=2))
+        return
+    for entry in entries:
+        _tell(entry)
+    if entries:
+        click.echo("to write all of it: highway accept; one by one: highway review")
+    else:
+        click.echo("nothing is pending")
+
+
+def _tell(entry: Entry) -> None:
+    click.echo(entry["id"])
+    for edit in entry["wanted"]["edits"]:
+        _, why = shown_diff(edit)
+        what = f"not to be written: {why}" if why else _kind(edit)
+        click.echo(f"  {edit['shown']}: {what}")
+    if why := objection(entry["wanted"]):
+        click.echo(f"  not to be accepted: {why}")
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    why = objection(entry["wanted"])
+    changes = []
+    for edit in entry["wanted"]["edits"]:
+        diff, fault = shown_diff(edit)
+        row = {"place": edit["shown"], "file": edit["path"], "kind": _kind(edit)}
+        changes.append({**row, "diff": diff, "fault": fault})
+    return {"id": entry["id"], "fault": why, "changes": changes}
+
+
+def _kind(edit: GoldenEdit) -> str:
+    return "update" if edit["digest"] else "create"
+
+
+def shown_diff(edit: GoldenEdit) -> tuple[str, str]:
+    """What an edit would change in its file as it is now, and why it cannot."""
+    changes, refused = planned([edit])
+    if refused:
+        return "", refused[0].why
+    lines = b"".join(diff_lines(changes[0]))
+    return lines.decode("utf-8", "replace"), ""

@@ -1,0 +1,168 @@
+"""From edits to files: what is agreed on, what each file would become, and the writing itself.
+
+    GoldenEdits --agreed--> one for each place --planned--> FileChange, one a file --write--> file
+                   \\------- Refusals -------------/
+
+An expectation that several cases share (the params of one text) is written only when all of them
+want the same there. A file is changed as a whole, atomically, and only if it still is what the
+cases have seen; what cannot be done is a refusal, and of that file nothing is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pytest_highway.editing.edit import Edit, EditRefused, edited, replace_file
+from pytest_highway.errors import HighwayError
+from pytest_highway.plugin.rewriting import GoldenEdit, digest
+from pytest_highway.serialization import to_json
+
+__all__ = [
+    "FileChange",
+    "Refusal",
+    "agreed",
+    "place_of",
+    "planned",
+    "read_unchanged",
+    "reason_of",
+    "runs_differ",
+    "write",
+]
+
+# Lines that are shown of how two runs differ.
+SHOWN_LINES = 40
+
+
+class FileChange(NamedTuple):
+    """What a file holds and what it is to hold; `places` are `file:line` of what changes.
+
+    `before` is None where there is no such file yet.
+    """
+
+    path: Path
+    before: bytes | None
+    after: bytes
+    places: tuple[str, ...]
+
+
+class Refusal(NamedTuple):
+    """A place, `file:line`, that is left as it is, and why."""
+
+    place: str
+    why: str
+
+
+def place_of(edit: GoldenEdit) -> tuple[str, int, str]:
+    """The order in which edits are told, whatever worker was first."""
+    path, _, line = edit["shown"].rpartition(":")
+    return path, int(line), edit["case"]
+
+
+def agreed(edits: Iterable[GoldenEdit]) -> tuple[list[GoldenEdit], list[Refusal]]:
+    """One edit for each place; what its sharers do not agree on is refused."""
+    by_place: dict[tuple[str, tuple[str | int, ...]], dict[str, GoldenEdit]] = {}
+    for edit in sorted(edits, key=place_of):
+        by_place.setdefault((edit["path"], tuple(edit["loc"])), {})[edit["case"]] = edit
+    found: list[GoldenEdit] = []
+    refused: list[Refusal] = []
+    for wanted in by_place.values():
+        first, *others = wanted.values()
+        why = ""
+        if any(each["value"] != first["value"] for each in others):
+            why = f"the params {', '.join(wanted)} want different values there"
+        elif len(wanted) < first["sharers"]:
+            why = f"of {first['sharers']} params only {', '.join(wanted)} would change it"
+        if why:
+            refused.append(Refusal(first["shown"], why))
+        else:
+            found.append(first)
+    return found, refused
+
+
+def planned(edits: Sequence[GoldenEdit]) -> tuple[list[FileChange], list[Refusal]]:
+    """What the files would become by edits that are agreed on; nothing is written."""
+    by_file: dict[str, list[GoldenEdit]] = {}
+    for edit in edits:
+        by_file.setdefault(edit["path"], []).append(edit)
+    changes: list[FileChange] = []
+    refused: list[Refusal] = []
+    for path, wanted in by_file.items():
+        places = tuple(dict.fromkeys(each["shown"] for each in wanted))
+        try:
+            changes.append(FileChange(Path(path), *_rewritten(Path(path), wanted), places))
+        except (HighwayError, OSError) as error:
+            refused += [Refusal(each, reason_of(error)) for each in places]
+    return changes, refused
+
+
+def reason_of(error: Exception) -> str:
+    """Why something cannot be done, in words for its reader."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def read_unchanged(file: Path, edits: Sequence[GoldenEdit]) -> bytes | None:
+    """A file's content, None when there is none; `EditRefused` when it is not what cases saw."""
+    before = file.read_bytes() if os.path.lexists(file) else None
+    found = "" if before is None else digest(before)
+    if any(each["digest"] != found for each in edits):
+        raise EditRefused("the file has changed since it was read")
+    return before
+
+
+def _rewritten(file: Path, edits: Sequence[GoldenEdit]) -> tuple[bytes | None, bytes]:
+    """The content of a file and what it would become."""
+    before = read_unchanged(file, edits)
+    if before is None or not edits[0]["loc"]:
+        return before, str(edits[0]["value"]).encode()
+    wanted = [Edit(tuple(each["loc"]), each["value"]) for each in edits]
+    return before, edited(before, wanted, path=file.name)
+
+
+def write(change: FileChange) -> None:
+    """Write one file, whole or not at all; raises `HighwayError` or `OSError`."""
+    if change.before is None:
+        _create(change.path, change.after)
+    else:
+        replace_file(change.path, change.before, change.after)
+
+
+def _create(file: Path, content: bytes) -> None:
+    """Make a file that does not exist yet."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        new.write_bytes(content)
+        os.link(new, file)  # fails when the file exists by now: nothing is overwritten unseen
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            new.unlink()
+
+
+# --- two runs of one case ------------------------------------------------------------------------
+
+
+def runs_differ(first: Sequence[GoldenEdit], second: Sequence[GoldenEdit]) -> str:
+    """Both of what two runs of one case wanted, where that is not the same; else nothing."""
+    if first == second:
+        return ""
+    one, other = (_as_lines(sorted(each, key=place_of)) for each in (first, second))
+    lines = list(difflib.unified_diff(one, other, "first run", "second run", lineterm="", n=1))
+    rest = len(lines) - SHOWN_LINES
+    more = [f"... {rest} more lines"] if rest > 0 else []
+    return "\n".join(f"    {line}".rstrip() for line in [*lines[:SHOWN_LINES], *more])
+
+
+def _as_lines(edits: Sequence[GoldenEdit]) -> list[str]:
+    lines = []
+    for edit in edits:
+        value, place = edit["value"], f"{edit['shown']}:"
+        if isinstance(value, str) and "\n" in value:
+            lines += [place, *value.split("\n")]
+        else:
+            lines.append(f"{place} {to_json(value)}")
+    return lines or ["nothing to change"]
