@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import Mock
 
 import pytest
 from projects import BARE, FETCHING, Write
+
+from pytest_highway.cases import http_stub
+from pytest_highway.errors import HighwayError
 
 
 def report(pytester: pytest.Pytester, *args: str) -> list[str]:
@@ -158,6 +162,23 @@ tests:
 """
     write({"workflows/a.yaml": FETCHING + case})
     assert "      GET http://api.test/1: {return: {status: 200, json: {}}}" in report(pytester)
+
+
+def test_without_the_libraries_for_http_the_place_of_its_answers_is_named(
+    pytester: pytest.Pytester, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = """\
+tests:
+  happy:
+    http: {GET http://api.test/1: {return: {status: 200}}}
+    expect: {status: success}
+"""
+    write({"workflows/a.yaml": FETCHING + case})
+    monkeypatch.setattr(http_stub, "router_class", Mock(side_effect=HighwayError("is missing")))
+    assert report(pytester)[:2] == [
+        "workflows/a.yaml:8:5: is missing",
+        "  |     http: {GET http://api.test/1: {return: {status: 200}}}",
+    ]
 
 
 def test_a_missing_golden_fails_and_says_how_to_make_it(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from heapq import heappop
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +29,7 @@ from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock
 from pytest_highway.engine.frame import Call
 from pytest_highway.engine.run import Interrupted, OutsideEvent, RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
-from pytest_highway.errors import SourceError
+from pytest_highway.errors import HighwayError, SourceError
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.redaction import ShownResult, redacted_log
@@ -102,7 +102,7 @@ def run_case(
         roots = {"params": case.params, "fixtures": case.fixtures}
         book = StubBook(case.scripts, world.real, world.runner, roots, forks=world.forks)
         if case.model.http:
-            stack.enter_context(answering(book.respond))
+            stack.enter_context(_answering(case, book))
         # A loop over 100,000 items is large, too, and not known before it runs.
         stack.enter_context(collector_paused(not world.forks))
         # The last entry of a heap may be taken out as it is.
@@ -248,6 +248,17 @@ def _real(case: Case, executor: Executor | None, stack: ExitStack) -> RealRunner
     runner = RealRunner(None if case.model.http else executor)
     stack.enter_context(runner.interrupts)
     return runner
+
+
+@contextmanager
+def _answering(case: Case, book: StubBook) -> Iterator[None]:
+    """Answer HTTP from the case; `SourceError` at its place where the libraries are missing."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(answering(book.respond))
+        except HighwayError as error:
+            raise SourceError([case.origin.fault(("http",), str(error), key=True)]) from error
+        yield
 
 
 def _checked(case: Case, plan: Plan, registry: Registry) -> Case:
