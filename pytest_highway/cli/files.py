@@ -54,7 +54,8 @@ def _files(path: Path, roots: tuple[Path, ...], base: Path) -> Iterator[Path]:
         folder = Path(name)
         folders[:] = sorted(each for each in folders if _is_entered(folder / each, roots))
         for each in sorted(files):
-            if fits_patterns(folder / each, PATTERNS, roots, base):
+            # Not a pipe, whose reading would wait for a writer.
+            if (folder / each).is_file() and fits_patterns(folder / each, PATTERNS, roots, base):
                 yield folder / each
 
 

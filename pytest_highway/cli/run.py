@@ -18,6 +18,7 @@ import click
 from pytest_highway.cases.simulation import run_case
 from pytest_highway.cli.arguments import (
     case_of,
+    find_modules_here,
     history_option,
     load,
     tools_option,
@@ -29,6 +30,8 @@ from pytest_highway.cli.main import FAILED
 from pytest_highway.cli.outcome import outcome_json
 from pytest_highway.cli.recording import Beginning, Memory
 from pytest_highway.cli.rehearsal import rehearse
+from pytest_highway.cli.streams import tell, unbroken
+from pytest_highway.cli.tables import one_line
 from pytest_highway.engine.run import Interrupted
 from pytest_highway.events import Event
 from pytest_highway.loading import Loaded
@@ -89,7 +92,7 @@ def run(
     values = values_of(loaded, chosen.context, chosen.variables)
     if dry_run:
         for line in rehearse(loaded.plan, values):
-            click.echo(line)
+            click.echo(one_line(line))
         return 0
     return _run_for_real(loaded.plan, _record(file, loaded.plan), values, chosen)
 
@@ -102,7 +105,7 @@ def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -
     if options.as_json:
         click.echo(outcome_json(done.result))
     else:
-        PlainDisplay().observe(done.result.log)
+        unbroken(PlainDisplay().observe)(done.result.log)
     return FAILED if done.faults or done.result.status != "success" else 0
 
 
@@ -112,7 +115,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         secrets = SecretValues()
         memory = Memory(
             storage,
-            lambda text: click.echo(f"warning: {text}", err=True),
+            lambda text: tell(f"warning: {text}"),
             lambda text: redacted_lines(text, secrets.redactor),
         )
         beginning = Beginning(new)
@@ -132,13 +135,14 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         record = replace(record, variables=shown)
         executor = None
         if options.executor is not None:
+            find_modules_here()
             executor = world.enter_context(custom_executor(options.executor, "--executor"))
         recorder = memory.recorder(record)
         observers = [] if recorder is None else [recorder.observe]
         if not options.as_json:
             display = PlainDisplay(lambda line: secrets.redactor.rendered(line))
             world.callback(display.close)
-            observers.append(display.observe)
+            observers.append(unbroken(display.observe))
 
         def observe(log: Sequence[Event]) -> None:
             for each in observers:
