@@ -7,8 +7,9 @@ are not called again. See `engine.resuming` for what is done again, `storage` fo
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -151,8 +152,11 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         settings = Settings(
             variables, options.parallel, executor, observe, beginning.before, secrets
         )
+        # What a tool of the user's prints is no part of the JSON.
+        aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
         try:
-            result = run_plan(plan, settings)
+            with aside:
+                result = run_plan(plan, settings)
         except Interrupted as interrupted:
             if recorder is not None:
                 recorder.finish(interrupted.log)
