@@ -23,6 +23,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import contextmanager
+from math import inf
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import NamedTuple, cast
@@ -43,6 +44,11 @@ from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import ToolError
 
 __all__ = ["Interrupts", "RealRunner"]
+
+
+# Seconds of one sleep. Python calls a signal's handler between two instructions: that of one which
+# comes just as the thread falls asleep in `get` would be called only when an answer wakes it.
+GLANCE = 0.2
 
 
 class Place(NamedTuple):
@@ -157,11 +163,12 @@ class RealRunner:
 
         KeyboardInterrupt when a Ctrl-C was noted; no answer is lost by it.
         """
-        longest = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
-        try:
-            first = self._done.get(timeout=longest)
-        except Empty:
-            return []
+        left = inf if seconds is None else seconds
+        while not (come := self._next(min(left, GLANCE))):
+            left -= GLANCE
+            if left <= 0:
+                return []
+        first = come[0]
         if first is None:
             self.interrupts.take()
             raise KeyboardInterrupt
@@ -169,6 +176,13 @@ class RealRunner:
         for call, _ in found:
             self._running.pop(call, None)
         return found
+
+    def _next(self, seconds: float) -> list[tuple[Call, Answer] | None]:
+        """What comes first, an answer or a ring, or nothing within the time."""
+        try:
+            return [self._done.get(timeout=max(seconds, 0.0))]
+        except Empty:
+            return []
 
     def _drained(self) -> Iterator[tuple[Call, Answer]]:
         while not self._done.empty():
