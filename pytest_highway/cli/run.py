@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext, redirect_stdout
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -126,7 +127,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
                     new, values, options.resume, accept_changes=options.accept_changes
                 )
             except NothingToResume as done:
-                click.echo(str(done), err=True)
+                tell(str(done))
                 return 0
         record = beginning.record
         variables = {**record.variables, **values}
@@ -134,10 +135,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         secrets.note(plan.workflow.secrets, {"variables": variables, "env": env})
         shown = cast("dict[str, object]", secrets.redactor.value(variables))
         record = replace(record, variables=shown)
-        executor = None
-        if options.executor is not None:
-            find_modules_here()
-            executor = world.enter_context(custom_executor(options.executor, "--executor"))
+        executor = world.enter_context(_executor(options))
         recorder = memory.recorder(record)
         observers = [] if recorder is None else [recorder.observe]
         if not options.as_json:
@@ -166,6 +164,13 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
             hidden = ShownResult(result.log, secrets.redactor)
             click.echo(outcome_json(hidden, "" if storage is None else record.id))
         return 0 if result.status == "success" and is_kept else FAILED
+
+
+def _executor(options: Options) -> AbstractContextManager[Executor | None]:
+    if options.executor is None:
+        return nullcontext()
+    find_modules_here()
+    return custom_executor(options.executor, "--executor")
 
 
 def _storage(options: Options) -> Storage:
