@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from pytest_highway.errors import HighwayError
-from pytest_highway.serialization import from_json, to_json
+from pytest_highway.serialization import encodable, from_json, to_json
 
 __all__ = [
     "EVENT_TYPES",
@@ -334,7 +334,8 @@ new_tuple = tuple.__new__
 
 def encode_log(log: Iterable[Event]) -> str:
     """One line of JSON for each event: `["TaskStarted", 0.0, "fetch"]`."""
-    return "".join(f"{to_json([type(event).__name__, *event])}\n" for event in log)
+    lines = [f"{to_json([type(event).__name__, *event])}\n" for event in log]
+    return encodable("".join(lines))
 
 
 def decode_log(text: str) -> list[Event]:

@@ -28,7 +28,7 @@ from typing import cast
 
 from pytest_highway.errors import HighwayError
 
-__all__ = ["NotPlain", "from_json", "register_codec", "to_json", "to_plain"]
+__all__ = ["NotPlain", "encodable", "from_json", "register_codec", "to_json", "to_plain"]
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 MAX_DEPTH = 100
@@ -47,6 +47,14 @@ def to_json(value: object) -> str:
     if type(value) is str:
         return encode_basestring(value)
     return _encode(value)
+
+
+def encodable(text: str) -> str:
+    """The same JSON, in which half a surrogate pair, that UTF-8 does not take, is an escape.
+
+    Such halves stand for what is no UTF-8 in the environment and in paths, and JSON can hold them.
+    """
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def from_json(text: str) -> object:

@@ -193,7 +193,7 @@ FLOORS = [
     ["plugin"],
     [
         """cli: main arguments display outcome rehearsal recording run files findings validate
-        tools drawing course diagrams graph schema new tables writing history""",
+        tools drawing course diagrams graph schema new tables writing history streams""",
     ],
     ["cli: pending accept review"],
 ]

@@ -171,7 +171,7 @@ def test_of_two_changes_from_one_state_one_is_made(storage: Storage) -> None:
         ("run", "'run' begins several runs: 'run-3', 'run-2', 'run-1'"),
         ("rnu", "has no run 'rnu'; it has 'run-3', 'run-2', 'run-1', 'other-1'"),
         ("../x", "has no run '../x'"),
-        ("", "'' begins several runs"),
+        ("", "has no run ''"),
     ],
 )
 def test_a_run_is_found_by_the_beginning_of_its_id(

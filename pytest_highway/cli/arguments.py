@@ -16,6 +16,7 @@ from pytest_highway.tools import Registry, discover
 
 __all__ = [
     "case_of",
+    "find_modules_here",
     "history_option",
     "load",
     "registry_of",
@@ -44,17 +45,20 @@ history_option = click.option(
 
 
 def registry_of(tools: Sequence[str]) -> Registry:
-    """The tools of the toolbox, of packages and of the named modules; warnings are printed.
-
-    A module beside the user is found as `python -m` finds it.
-    """
-    here = str(Path.cwd())
-    if tools and here not in sys.path:
-        sys.path.insert(0, here)
+    """The tools of the toolbox, of packages and of the named modules; warnings are printed."""
+    if tools:
+        find_modules_here()
     registry = discover(tools)
     for problem in registry.problems:
         click.echo(f"warning: {problem}", err=True)
     return registry
+
+
+def find_modules_here() -> None:
+    """Have a module beside the user found as `python -m` finds it."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def load(file: Path, tools: Sequence[str]) -> tuple[Loaded, Registry]:
@@ -96,5 +100,11 @@ def values_of(
                 near = did_you_mean(name, known)
                 what = f"{option} {pair!r}: the file declares no variable {name!r}"
                 raise HighwayError(f"{what}; it declares {listed(known)}{near}")
-            found[name] = text if option == "--context" else parse(text, f"--var {name}").data
+            found[name] = text if option == "--context" else _value_of(name, text)
     return found
+
+
+def _value_of(name: str, text: str) -> object:
+    if not text.strip():
+        raise HighwayError(f"--var {name}: no value; write null, or '' for the empty text")
+    return parse(text, f"--var {name}").data

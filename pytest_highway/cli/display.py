@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from pytest_highway.cli.tables import one_line
 from pytest_highway.clock import shown_duration
 from pytest_highway.events import (
     AttemptEnded,
@@ -61,8 +62,14 @@ class PlainDisplay:
             self.say(f"{event.path or 'run'}: {words}")
 
     def say(self, line: str) -> None:
-        """Print one line."""
-        click.echo(self._redact(line))
+        """Print a line, or a text of many whose others stand behind a bar.
+
+        So no text of a tool can draw on a terminal, nor begin a line as a command of a CI service.
+        """
+        first, *others = self._redact(line).split("\n")
+        click.echo(one_line(first))
+        for each in others:
+            click.echo(f"  | {one_line(each)}")
 
     def close(self) -> None:
         """Nothing is left on the screen that would have to be taken off."""

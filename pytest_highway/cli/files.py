@@ -50,12 +50,18 @@ def _files(path: Path, roots: tuple[Path, ...], base: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    for name, folders, files in os.walk(path):
+    for name, folders, files in os.walk(path, onerror=_unreadable):
         folder = Path(name)
         folders[:] = sorted(each for each in folders if _is_entered(folder / each, roots))
         for each in sorted(files):
-            if fits_patterns(folder / each, PATTERNS, roots, base):
+            # Not a pipe, whose reading would wait for a writer.
+            if (folder / each).is_file() and fits_patterns(folder / each, PATTERNS, roots, base):
                 yield folder / each
+
+
+def _unreadable(error: OSError) -> None:
+    """A folder that is passed over would hide what is wrong in it."""
+    raise HighwayError(f"the folder {str(error.filename)!r} cannot be read: {error.strerror}")
 
 
 def _is_entered(folder: Path, roots: tuple[Path, ...]) -> bool:

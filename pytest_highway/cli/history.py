@@ -364,7 +364,7 @@ def prune(keep: int | None, older_than: float | None, dry_run: bool, history: st
         now = datetime.now(UTC)
         old = archive.outdated(storage.records(), now, keep=keep, older_than=older_than)
         for record in old:
-            click.echo(f"{'would remove' if dry_run else 'removed'} {record.id}")
             if not dry_run:
                 storage.remove(record.id)
+            click.echo(f"{'would remove' if dry_run else 'removed'} {record.id}")
     click.echo(f"{'would remove' if dry_run else 'removed'} {_runs(len(old))}")

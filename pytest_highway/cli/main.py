@@ -10,12 +10,15 @@ for its one line: `highway --version` must not wait for what `highway run` needs
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from errno import ENOENT
 from importlib import import_module
 from importlib.metadata import version
 from typing import cast
 
 import click
 
+from pytest_highway.cli.streams import give_up_output, open_streams, tell
 from pytest_highway.errors import HighwayError
 
 __all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "main"]
@@ -63,17 +66,32 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and end the process with its exit code.
 
     What a command raises as HighwayError is the user's to mend: it is printed as it stands, without
-    a traceback.
+    a traceback, and so is what the system refuses.
     """
+    open_streams()
     try:
         code = commands.main(arguments, prog_name="highway", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         code = BAD_INPUT
     except HighwayError as error:
-        click.echo(str(error), err=True)
+        tell(str(error))
         code = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        tell("interrupted")
         code = INTERRUPTED
+    except OSError as error:
+        code = _refused(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refused(error: OSError) -> int:
+    """Tell what the system refused, and give the exit code for it."""
+    if error.filename is None and error.errno != ENOENT:
+        # Nothing else that commands do has no name: the output could not be written.
+        give_up_output(error)
+        return FAILED
+    what = "the working directory" if error.filename is None else repr(error.filename)
+    tell(f"{what}: {error.strerror}")
+    return BAD_INPUT

@@ -7,8 +7,10 @@ are not called again. See `engine.resuming` for what is done again, `storage` fo
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -18,6 +20,7 @@ import click
 from pytest_highway.cases.simulation import run_case
 from pytest_highway.cli.arguments import (
     case_of,
+    find_modules_here,
     history_option,
     load,
     tools_option,
@@ -29,6 +32,8 @@ from pytest_highway.cli.main import FAILED
 from pytest_highway.cli.outcome import outcome_json
 from pytest_highway.cli.recording import Beginning, Memory
 from pytest_highway.cli.rehearsal import rehearse
+from pytest_highway.cli.streams import tell, unbroken
+from pytest_highway.cli.tables import one_line
 from pytest_highway.engine.run import Interrupted
 from pytest_highway.events import Event
 from pytest_highway.loading import Loaded
@@ -89,7 +94,7 @@ def run(
     values = values_of(loaded, chosen.context, chosen.variables)
     if dry_run:
         for line in rehearse(loaded.plan, values):
-            click.echo(line)
+            click.echo(one_line(line))
         return 0
     return _run_for_real(loaded.plan, _record(file, loaded.plan), values, chosen)
 
@@ -102,7 +107,7 @@ def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -
     if options.as_json:
         click.echo(outcome_json(done.result))
     else:
-        PlainDisplay().observe(done.result.log)
+        unbroken(PlainDisplay().observe)(done.result.log)
     return FAILED if done.faults or done.result.status != "success" else 0
 
 
@@ -112,7 +117,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         secrets = SecretValues()
         memory = Memory(
             storage,
-            lambda text: click.echo(f"warning: {text}", err=True),
+            lambda text: tell(f"warning: {text}"),
             lambda text: redacted_lines(text, secrets.redactor),
         )
         beginning = Beginning(new)
@@ -122,7 +127,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
                     new, values, options.resume, accept_changes=options.accept_changes
                 )
             except NothingToResume as done:
-                click.echo(str(done), err=True)
+                tell(str(done))
                 return 0
         record = beginning.record
         variables = {**record.variables, **values}
@@ -130,15 +135,13 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         secrets.note(plan.workflow.secrets, {"variables": variables, "env": env})
         shown = cast("dict[str, object]", secrets.redactor.value(variables))
         record = replace(record, variables=shown)
-        executor = None
-        if options.executor is not None:
-            executor = world.enter_context(custom_executor(options.executor, "--executor"))
+        executor = world.enter_context(_executor(options))
         recorder = memory.recorder(record)
         observers = [] if recorder is None else [recorder.observe]
         if not options.as_json:
             display = PlainDisplay(lambda line: secrets.redactor.rendered(line))
             world.callback(display.close)
-            observers.append(display.observe)
+            observers.append(unbroken(display.observe))
 
         def observe(log: Sequence[Event]) -> None:
             for each in observers:
@@ -147,8 +150,11 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         settings = Settings(
             variables, options.parallel, executor, observe, beginning.before, secrets
         )
+        # What a tool of the user's prints is no part of the JSON.
+        aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
         try:
-            result = run_plan(plan, settings)
+            with aside:
+                result = run_plan(plan, settings)
         except Interrupted as interrupted:
             if recorder is not None:
                 recorder.finish(interrupted.log)
@@ -158,6 +164,13 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
             hidden = ShownResult(result.log, secrets.redactor)
             click.echo(outcome_json(hidden, "" if storage is None else record.id))
         return 0 if result.status == "success" and is_kept else FAILED
+
+
+def _executor(options: Options) -> AbstractContextManager[Executor | None]:
+    if options.executor is None:
+        return nullcontext()
+    find_modules_here()
+    return custom_executor(options.executor, "--executor")
 
 
 def _storage(options: Options) -> Storage:

@@ -370,8 +370,11 @@ class _Builder:
 
     # --- keys
 
-    def _skip_key(self, at: int, slot: int) -> object:
-        """Read past a container that stands as a key, and give a key to go on with."""
+    def _skip_key(self, at: int, slot: int) -> str:
+        """Read past a container that stands as a key, and give a key to go on with.
+
+        It is a text, as every key, and one of the author's own, in which nobody looks for more.
+        """
         self.places.marks.append(at)
         outer = self.places.index(slot)
         template = outer if at == outer + 1 else at
@@ -387,7 +390,7 @@ class _Builder:
             depth += (kind in _OPENING) - (kind in _CLOSING)
             if len(self._stack) + depth > MAX_DEPTH:
                 self._halt(event.start_mark.index, _TOO_DEEP)
-        return (at,)
+        return f"x-{at}"
 
     def _repeat(self, mapping: Mapping, slot: int, text: object, at: int) -> object:
         """Take down a duplicate key, and give another in its place: slots go by order of keys."""
@@ -430,6 +433,6 @@ class _Builder:
     def _check_root(self) -> None:
         if not self.root:
             what = "holds only comments" if self.text.strip() else "is empty"
-            self._report(0, f"the file {what}")
+            self._halt(0, f"the file {what}")
         elif self.root[0] is None and plain_text(self.text, self.places.index(0), None) == "":
-            self._report(self.places.index(0), "the document is empty")
+            self._halt(self.places.index(0), "the document is empty")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from functools import partial
 
-from pytest_highway.tools import ToolError, import_target
+from pytest_highway.tools import ToolError, attempt, import_target
 
 __all__ = ["custom_executor"]
 
 
 def custom_executor(name: str, setting: str) -> Executor:
-    """What the factory `module:factory` makes; ToolError, which names the setting, when it cannot.
-
-    Whatever the factory raises comes through.
-    """
-    try:
-        factory = import_target(name)
-    except (ImportError, AttributeError, ToolError) as error:
-        raise ToolError(f"{setting}: {name!r} cannot be loaded: {error}") from error
-    executor = factory() if callable(factory) else None
+    """What the factory `module:factory` makes; ToolError, naming the setting, when it cannot."""
+    what = f"{setting}: {name!r}"
+    factory = attempt(what, partial(import_target, name))
+    executor = attempt(what, factory) if callable(factory) else None
     if not isinstance(executor, Executor):
-        raise ToolError(f"{setting}: {name!r} gives no concurrent.futures.Executor")
+        raise ToolError(f"{what} gives no concurrent.futures.Executor")
     return executor

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import contextmanager
+from math import inf
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import NamedTuple, cast
@@ -43,6 +44,11 @@ from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import ToolError
 
 __all__ = ["Interrupts", "RealRunner"]
+
+
+# Seconds of one sleep. Python calls a signal's handler between two instructions: that of one which
+# comes just as the thread falls asleep in `get` would be called only when an answer wakes it.
+GLANCE = 0.2
 
 
 class Place(NamedTuple):
@@ -157,11 +163,12 @@ class RealRunner:
 
         KeyboardInterrupt when a Ctrl-C was noted; no answer is lost by it.
         """
-        longest = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
-        try:
-            first = self._done.get(timeout=longest)
-        except Empty:
-            return []
+        left = inf if seconds is None else seconds
+        while not (come := self._next(min(left, GLANCE))):
+            left -= GLANCE
+            if left <= 0:
+                return []
+        first = come[0]
         if first is None:
             self.interrupts.take()
             raise KeyboardInterrupt
@@ -169,6 +176,13 @@ class RealRunner:
         for call, _ in found:
             self._running.pop(call, None)
         return found
+
+    def _next(self, seconds: float) -> list[tuple[Call, Answer] | None]:
+        """What comes first, an answer or a ring, or nothing within the time."""
+        try:
+            return [self._done.get(timeout=max(seconds, 0.0))]
+        except Empty:
+            return []
 
     def _drained(self) -> Iterator[tuple[Call, Answer]]:
         while not self._done.empty():
@@ -198,32 +212,47 @@ class RealRunner:
         self._loop.close()
 
 
+# What ends a run in good order, and what Python or the system does about it by itself: Ctrl-C, the
+# end that a service or a CI job is told to make, the terminal that was closed. Only from its own
+# place is a handler taken: `nohup` stays in force.
+STOPPING = {
+    name: signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+}
+
+
 class Interrupts:
     """Ctrl-C during a real run: noted, and raised when the engine waits.
+
+    TERM and HUP count as a Ctrl-C: whatever the run has started leads sessions of its own, and
+    would be left behind by a process that is simply gone.
 
     Python raises KeyboardInterrupt between any two instructions, so it could strike the engine
     half way through a step, and the log would no longer tell what happened. While this is entered
     the first Ctrl-C only rings; a second one that comes before the first was taken is raised at
-    once, as is one inside an inline tool. Only Python's own handler is replaced, and only in the
-    main thread, where alone it can be.
+    once, as is one inside an inline tool. Handlers are replaced in the main thread only, where
+    alone they can be.
     """
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._noted = False
         self._is_raising = False
-        self._is_installed = False
+        self._replaced: list[str] = []
 
     def __enter__(self) -> None:
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._handle)
-            self._is_installed = True
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for name, usual in STOPPING.items():
+            if signal.getsignal(getattr(signal, name)) == usual:
+                signal.signal(getattr(signal, name), self._handle)
+                self._replaced.append(name)
 
     def __exit__(self, *raised: object) -> None:
-        if self._is_installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._is_installed = False
+        for name in self._replaced:
+            signal.signal(getattr(signal, name), STOPPING[name])
+        self._replaced.clear()
         if self._noted and raised[0] is None:
             raise KeyboardInterrupt  # It came after the last wait.
 

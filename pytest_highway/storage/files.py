@@ -133,11 +133,17 @@ class FileStorage(Storage):
             return readable_record(run_id, text)
 
     def records(self) -> list[RunRecord]:
-        """All runs, the newest first."""
+        """All runs, the newest first; other people's files in the folder are none."""
         with self._told("read"):
-            names = [path.stem for path in self._folder.glob("*.json")]
-        found = [record for name in names if (record := self.find(name)) is not None]
+            names = [path.stem for path in self._folder.iterdir() if path.suffix == ".json"]
+        found = [record for name in names if (record := self._found(name)) is not None]
         return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
+
+    def _found(self, name: str) -> RunRecord | None:
+        """The run in a file of this name: a `package.json` is no damaged record, to be pruned."""
+        record = self.find(name) if RUN_ID.fullmatch(name) else None
+        is_ours = record is not None and (record.created or self._path(name, ".jsonl").exists())
+        return record if is_ours else None
 
     def lines(self, run_id: str) -> list[str]:
         """A run's log as it stands now."""

@@ -37,7 +37,7 @@ def open_storage(
     if address.startswith(REDIS_SCHEMES):
         return _backend("redis_server", "RedisStorage")(address)
     scheme, colon, rest = address.partition(":")
-    if colon and scheme not in ("sqlite", "files"):
+    if colon and (scheme not in ("sqlite", "files") or not rest):
         raise StorageError(
             f"{address!r} is no address of a storage; it is sqlite:PATH, files:FOLDER "
             "or redis://HOST:PORT/DB"

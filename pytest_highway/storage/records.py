@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pytest_highway.errors import HighwayError, listed
-from pytest_highway.serialization import from_json, to_json
+from pytest_highway.serialization import encodable, from_json, to_json
 
 __all__ = [
     "TRANSITIONS",
@@ -103,7 +103,7 @@ class RunRecord:
 
     def to_line(self) -> str:
         """The record as one line of JSON."""
-        return to_json(asdict(self))
+        return encodable(to_json(asdict(self)))
 
     @property
     def is_over(self) -> bool:

@@ -88,7 +88,9 @@ class Storage(ABC):
         if RUN_ID.fullmatch(name) and (found := self.find(name)) is not None:
             return found
         records = self.records()
-        near = records[:1] if name == "last" else [r for r in records if r.id.startswith(name)]
+        # The empty name, of a variable that was never set, is a beginning of none.
+        begun = [each for each in records if name and each.id.startswith(name)]
+        near = records[:1] if name == "last" else begun
         if len(near) == 1:
             return near[0]
         if near:
