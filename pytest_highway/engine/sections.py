@@ -142,8 +142,8 @@ class FileLocks:
     """Locks over processes: an empty file for each name in a folder, held by `filelock`.
 
     The folder is given, or named by `HIGHWAY_LOCKS` in the environment, or one of the user's own
-    below the system's for temporary files. The files stay: whoever deletes one while another process
-    waits for it makes two holders.
+    below the system's for temporary files. The files stay: whoever deletes one while another
+    process waits for it makes two holders.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
