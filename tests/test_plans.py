@@ -274,7 +274,7 @@ class Repository(Place):
         """All that a merge may change: branches here and there, what is staged, every file."""
         return {
             "head": self.git("symbolic-ref", "HEAD"),
-            "here": self.git("for-each-ref", "refs/heads"),
+            "here": self.git("for-each-ref", "refs/heads", "refs/safe_merge"),
             "there": self.git("for-each-ref", at="remote.git"),
             "staged": self.git("status", "--porcelain", "--ignored"),
             "merging": (self.clone / ".git" / "MERGE_HEAD").exists(),
@@ -310,6 +310,7 @@ class Repository(Place):
             "picture": b"\0\xff\r\n",
         }
         assert self.git("status", "--porcelain", "--ignored") == ""
+        assert self.git("for-each-ref", "refs/safe_merge") == ""
 
 
 @pytest.fixture
@@ -328,7 +329,7 @@ def assert_same(lines: Sequence[str], expected: Sequence[str]) -> None:
     assert difference is None, "\n".join(difference.diff)
 
 
-MERGED = ("snapshot", "fetch", "check", "merge", "gate", "push")
+MERGED = ("snapshot", "fetch", "check", "merge", "gate", "push", "clean_up")
 
 
 @needs_git
@@ -336,18 +337,12 @@ def test_a_merge_that_passes_is_pushed(repository: Repository) -> None:
     """The process says each step, and history and transcript are those of the case."""
     done = repository.merge()
     said = [f"{step}: {what}" for step in MERGED for what in ("started", "success")]
-    why = "clean_up: skipped (run_if: \"success\" == 'success' and \"success\" != 'success')"
-    assert done == (0, [*said, why, "run: success"], "")
+    assert done == (0, [*said, "run: success"], "")
     repository.assert_merged()
-    assert repository.history() == dict.fromkeys(MERGED, ("success", 1)) | {
-        "clean_up": ("skipped", 0)
-    }
+    assert repository.history() == dict.fromkeys(MERGED, ("success", 1))
     assert_same(repository.transcript(), golden("all_green"))
     shown = repository.highway("history", "show", "last").lines
-    assert [line.split()[:2] for line in shown[-7:]] == [
-        *([step, "success"] for step in MERGED),
-        ["clean_up", "skipped"],
-    ]
+    assert [line.split()[:2] for line in shown[-7:]] == [[step, "success"] for step in MERGED]
 
 
 @needs_git
@@ -434,17 +429,43 @@ def test_a_merge_that_is_killed_is_finished_when_it_is_resumed(
     repository.note_calls_of_git()
     assert repository.resume().code == 0
     calls = (repository.folder / "calls").read_text().split()
-    assert calls == ["rev-parse", "push"]
+    assert calls == ["rev-parse", "push", "rev-parse", "update-ref"]
     repository.assert_merged()
 
 
 @needs_git
-def test_a_merge_that_was_undone_is_not_resumed(repository: Repository) -> None:
-    """There is nothing any more that the suite could test, and nothing is pushed untested."""
-    assert repository.merge(suite="exit 3").code == 1
+def test_a_merge_that_was_killed_is_not_begun_anew(
+    repository: Repository, merging: subprocess.Popen[str]
+) -> None:
+    """What is in the folder belongs to the run that can be resumed."""
+    merging.kill()
+    merging.wait()
+    before = repository.state()
+    done = repository.merge()
+    assert (done.code, repository.state()) == (1, before)
+    assert done.lines[-1].endswith(
+        "a merge was cut off; resume that run, or delete refs/safe_merge/main"
+    )
+
+
+@needs_git
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        ({"suite": "exit 3"}, "the merge is gone; start a new run"),
+        ({"branch": "conflict"}, "the snapshot is gone; start a new run"),
+    ],
+)
+def test_a_merge_that_was_undone_is_not_resumed(
+    repository: Repository, context: dict[str, str], told: str
+) -> None:
+    """Nothing untested is pushed, and what somebody has written since then stays."""
+    assert repository.merge(**context).code == 1
+    repository.sh("echo mine >clone/notes; echo mine >clone/new")
+    before = repository.state()
     done = repository.resume()
-    assert (done.code, repository.state()) == (1, repository.before)
-    assert done.lines[-1].endswith("the merge is gone; start a new run")
+    assert (done.code, repository.state()) == (1, before)
+    assert done.lines[-1].endswith(told)
 
 
 @needs_git
@@ -481,7 +502,6 @@ def test_what_is_somebodys_work_is_left_alone(
     done = repository.merge()
     assert (done.code, repository.state()) == (1, before)
     assert done.lines[-1].endswith(told)
-    assert repository.history()["clean_up"] == ("skipped", 0)
 
 
 @needs_git

@@ -91,7 +91,9 @@ def merged(clone: Path) -> Iterator[None]:
     yield
     assert git(clone, "rev-parse", "main^1", "main^2") == theirs + topic
     assert git(clone, "rev-parse", "main") == tip(clone)
-    assert git(clone, "status", "--porcelain") == ""
+    assert (
+        git(clone, "status", "--porcelain") == git(clone, "for-each-ref", "refs/safe_merge") == ""
+    )
 
 
 def tip(clone: Path) -> str:
@@ -101,7 +103,8 @@ def tip(clone: Path) -> str:
 
 def state(clone: Path) -> object:
     """What a merge may change: HEAD, the branches here and there, what is staged, all files."""
-    refs = git(clone, "symbolic-ref", "HEAD"), git(clone, "for-each-ref", "refs/heads")
+    ours = "refs/heads", "refs/safe_merge"
+    refs = git(clone, "symbolic-ref", "HEAD"), git(clone, "for-each-ref", *ours)
     remote = git(clone, "ls-remote", "origin")
     files = {
         path.relative_to(clone): (path.stat().st_mode, path.read_bytes())
