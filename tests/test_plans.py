@@ -505,10 +505,20 @@ def test_what_is_somebodys_work_is_left_alone(
 
 
 @needs_git
-def test_a_branch_that_somebody_has_moved_is_left_there(repository: Repository) -> None:
-    """A commit made while the suite ran is not thrown away; the first error is the one told."""
-    done = repository.merge(suite="git commit --quiet --allow-empty -m mine; exit 3")
+@pytest.mark.parametrize(
+    ("suite", "left"),
+    [
+        ("git commit --quiet --allow-empty -m mine; exit 3", "mine"),
+        ("git switch --quiet --create mine; exit 3", "Merge topic into main"),
+        ("git switch --quiet --detach HEAD^; exit 3", "a line of theirs"),
+    ],
+)
+def test_what_somebody_has_moved_is_left_there(
+    repository: Repository, suite: str, left: str
+) -> None:
+    """Nothing of it is thrown away or pushed; the first error is the one told."""
+    done = repository.merge(suite=suite)
     assert (done.code, repository.tip()) == (1, repository.theirs)
-    assert repository.git("log", "-1", "--format=%s") == "mine"
+    assert repository.git("log", "-1", "--format=%s") == left
     assert repository.history()["clean_up"] == ("failed", 1)
     assert done.lines[-1].endswith("ended with exit code 3")
