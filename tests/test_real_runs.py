@@ -626,6 +626,16 @@ def test_lock_names_cannot_leave_their_folder(tmp_path):
     locks.release("never taken")
 
 
+def test_lock_is_kept_where_the_environment_says(tmp_path, monkeypatch):
+    """Whoever names the same folder shares the locks in it."""
+    monkeypatch.setenv("HIGHWAY_LOCKS", str(tmp_path / "ours"))
+    mine, theirs = FileLocks(), FileLocks(tmp_path / "ours")
+    assert (mine.take("x"), theirs.take("x")) == (True, False)
+    mine.release("x")
+    assert theirs.take("x")
+    theirs.release("x")
+
+
 def test_lock_without_a_folder_is_an_error(tmp_path):
     """One sentence, not a traceback."""
     (tmp_path / "file").touch()

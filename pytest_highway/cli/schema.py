@@ -126,7 +126,10 @@ def json_schema(kind: str) -> Json:
     model = MODELS[kind]
     cases = _definitions(CaseModel)
     # Stubs of other files; `include` may also be a task, which a mapping is the stub of.
-    stubs = cast("Json", cast("dict[str, Json]", cases["CaseModel"])["properties"]["stubs"])
+    words = cast("dict[str, Json]", cast("Json", cases["CaseModel"])["properties"])
+    if model is TestFile:
+        words["context"] = words["variables"]  # The word for it where the workflow has steps.
+    stubs = words["stubs"]
     stubs["properties"] = {"include": {"anyOf": [INCLUDE, stubs["additionalProperties"]]}}
     cases = _templated(cases)
     # A case may leave to `test_defaults` what it needs.

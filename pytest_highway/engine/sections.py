@@ -141,8 +141,9 @@ class Sections:
 class FileLocks:
     """Locks over processes: an empty file for each name in a folder, held by `filelock`.
 
-    The folder is one of the user's own below the system's for temporary files, unless another is
-    given. The files stay: whoever deletes one while another process waits for it makes two holders.
+    The folder is given, or named by `HIGHWAY_LOCKS` in the environment, or one of the user's own
+    below the system's for temporary files. The files stay: whoever deletes one while another
+    process waits for it makes two holders.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -171,7 +172,8 @@ class FileLocks:
     def _place(self) -> Path:
         if self._folder is None:
             user = os.getuid() if hasattr(os, "getuid") else "user"
-            self._folder = Path(tempfile.gettempdir()) / f"highway-locks-{user}"
+            own = Path(tempfile.gettempdir()) / f"highway-locks-{user}"
+            self._folder = Path(os.environ.get("HIGHWAY_LOCKS") or own)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
