@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from projects import Write
+from real_calls import gone
 
 TAPE = "tapes/flow.workflow/c.tape.yaml"
 RECORD = "--highway-tape=record"
@@ -567,7 +568,7 @@ name: flow
 tasks:
   slow:
     function: tools.shell.run
-    args: ["trap '' TERM; while :; do sleep 0.05; done"]
+    args: ["echo $$ > pid; trap '' TERM; while :; do sleep 0.05; done"]
     timeout: 0.2
     dependencies: []
   stop: {function: tools.shell.run, args: ["sleep 0.5; kill -INT $PPID; sleep 9"], dependencies: []}
@@ -576,13 +577,14 @@ tests:
 """
 
 
-def test_ctrl_c_while_a_call_is_being_stopped_saves_nothing(
+def test_ctrl_c_while_a_call_is_being_stopped_saves_nothing_and_leaves_nothing(
     pytester: pytest.Pytester, write: Write
 ) -> None:
     root = write({"flow.workflow.yaml": STUBBORN})
     result = pytester.runpytest_subprocess(RECORD, ALLOW)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert not (root / "tapes").exists()
+    assert gone(int((root / "pid").read_text()))
 
 
 def test_a_call_that_the_tape_makes_too_slow_times_out(

@@ -217,17 +217,21 @@ class Recorder:
     def _stop(self, call: Call) -> str:
         became = self._inner.abandon(call)
         end = self._watch.now() + PATIENCE
+        was_interrupted = False
         while became is None and (left := end - self._watch.now()) > 0:
             try:
                 found = dict(self._inner.wait(left))
             except KeyboardInterrupt:
-                # Not from here: the engine is in the middle of a step.
-                self._inner.interrupts.note()
-                break
+                was_interrupted = True
+                continue
             if call in found:
                 became = str(found.pop(call).error)
             for each, answer in found.items():
                 self._hold(each, answer)
+        if was_interrupted:
+            # Not raised from here: the engine is in the middle of a step. And not before the end of
+            # the call, whose processes would be left behind.
+            self._inner.interrupts.note()
         return (self._inner.abandon(call) or "") if became is None else became
 
     def close(self) -> None:
