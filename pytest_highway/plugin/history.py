@@ -248,7 +248,7 @@ def _record(source: str, case: Case, plan: Plan) -> RunRecord:
     variables = {**plan.variables, **model.variables}
     secrets = SecretValues()
     secrets.note(workflow.secrets, {"variables": variables, "env": {**workflow.env, **model.env}})
-    secrets.note_env(os.environ)  # where a fixture may have one from
+    secrets.note_env(os.environ)
     hidden = secrets.redactor.value
     return RunRecord(
         id=new_run_id(),

@@ -23,6 +23,10 @@ PLUGIN = "highway-history"
 
 
 def recording_of(item: pytest.Item, case: Case, plan: Plan) -> Observe | None:
-    """What records a run that an item is about to begin; nothing where nothing is remembered."""
+    """What records a run that an item is about to begin; nothing where nothing is remembered.
+
+    `case` is the one that was collected: what comes from a fixture is recorded as it is written,
+    since it may be a secret of any name, or another path in every run.
+    """
     history: History | None = item.config.pluginmanager.get_plugin(PLUGIN)
     return None if history is None else history.recording(item, case, plan)
