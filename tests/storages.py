@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from pytest_highway.events import Event, Fault, RunEnded, RunStarted, TaskEnded, TaskStarted
+from pytest_highway.storage import files, sqlite
 from pytest_highway.storage.records import RunRecord
 
 BACKENDS = ["sqlite", "files", "redis"]
@@ -41,6 +42,13 @@ def record(number: int, **changes: object) -> RunRecord:
     """The `number`th run of a day."""
     at = f"2026-01-{number:02}T00:00:00.000+00:00"
     return replace(RECORD, **{"id": f"run-{number}", "created": at, **changes})  # type: ignore[arg-type]  # fields of a record
+
+
+@pytest.fixture(name="_impatient")
+def impatient_fixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, no lock is waited for."""
+    for backend in (sqlite.SqliteStorage, files.FileStorage):
+        monkeypatch.setattr(backend.__init__, "__defaults__", (0.05,))
 
 
 class RedisServer:

@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import Call, call_fixture
 from filelock import FileLock
-from storages import BACKENDS, LOG, RedisServer, record, redis_server
+from storages import BACKENDS, LOG, RedisServer, impatient_fixture, record, redis_server
 
 from pytest_highway.events import encode_log
 from pytest_highway.storage.opening import open_storage
+
+__all__ = ["Call", "call_fixture", "impatient_fixture"]
 
 HIGHWAY = [sys.executable, "-c", "from pytest_highway.cli.main import main; main()"]
 ENV = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "200"}
@@ -109,7 +112,8 @@ def test_a_second_process_reads_while_a_run_writes(folder: Path, address: str) -
     )
 
 
-def test_a_database_that_somebody_writes_to_can_be_read(folder: Path) -> None:
+@pytest.mark.usefixtures("_impatient")
+def test_a_database_that_somebody_writes_to_can_be_read(folder: Path, call: Call) -> None:
     """And a run that finds it locked all the time begins nothing."""
     (folder / "gate.yaml").write_text(workflow("touch called"))
     with open_storage("sqlite:runs") as storage:
@@ -118,15 +122,16 @@ def test_a_database_that_somebody_writes_to_can_be_read(folder: Path) -> None:
     other = sqlite3.connect("runs", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     assert recorded("sqlite:runs")[0] == "success"
-    refused = highway("run", "gate.yaml", "--history", "sqlite:runs")
+    refused = call("run", "gate.yaml", "--history", "sqlite:runs")
     other.execute("ROLLBACK")
     other.close()
-    assert (refused.returncode, "database is locked" in refused.stderr) == (2, True)
+    assert (refused.code, "database is locked" in refused.err) == (2, True)
     assert not (folder / "called").exists()
     assert recorded("sqlite:runs")[0] == "success"
 
 
-def test_a_folder_that_somebody_writes_to_can_be_read(folder: Path) -> None:
+@pytest.mark.usefixtures("_impatient")
+def test_a_folder_that_somebody_writes_to_can_be_read(folder: Path, call: Call) -> None:
     """And a run that finds it locked all the time begins nothing."""
     (folder / "gate.yaml").write_text(workflow("touch called"))
     with open_storage("files:runs") as storage:
@@ -134,8 +139,8 @@ def test_a_folder_that_somebody_writes_to_can_be_read(folder: Path) -> None:
         storage.append("run-1", 0, encode_log(LOG).split("\n")[:-1])
     with FileLock(folder / "runs" / ".lock"):
         assert recorded("files:runs")[0] == "success"
-        refused = highway("run", "gate.yaml", "--history", "files:runs")
-    assert (refused.returncode, "another process holds its lock" in refused.stderr) == (2, True)
+        refused = call("run", "gate.yaml", "--history", "files:runs")
+    assert (refused.code, "another process holds its lock" in refused.err) == (2, True)
     assert not (folder / "called").exists()
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from projects import FLOW, SMOKE, TODO, WITH_TOOLS, Write
-from storages import BACKENDS, RedisServer, record, redis_server
+from storages import BACKENDS, RedisServer, impatient_fixture, record, redis_server
 
-from pytest_highway.storage import files, sqlite
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 from pytest_highway.storage.records import RunRecord
 from pytest_highway.storage.rows import attempts, steps
+
+__all__ = ["impatient_fixture"]
 
 OPTION = "--highway-history"
 TOOLS = """\
@@ -390,13 +391,6 @@ def test_a_worker_that_crashes_leaves_all_other_runs_whole(
 # --- a history that cannot be written ------------------------------------------------------------
 
 
-@pytest.fixture
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is waited for."""
-    for backend in (sqlite.SqliteStorage, files.FileStorage):
-        monkeypatch.setattr(backend.__init__, "__defaults__", (0.05,))
-
-
 @pytest.mark.parametrize(
     ("args", "told"),
     [
@@ -404,19 +398,19 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         ((OPTION, "w.yaml::happy"), "the option takes the word behind it"),
         ((f"{OPTION}=mysql:x",), "'mysql:x' is no address"),
         ((f"{OPTION}=sqlite:pytest.ini",), "pytest.ini: file is not a database"),
+        ((f"{OPTION}=sqlite:pytest.ini", "-n2"), "pytest.ini: file is not a database"),
         ((f"{OPTION}=files:pytest.ini",), "cannot open"),
         ((f"{OPTION}=sqlite:pytest.ini/x/y",), "cannot make the folder"),
         ((f"{OPTION}=redis://:hunter2@127.0.0.1:1/0",), "cannot open redis://127.0.0.1:1/0"),
     ],
 )
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_a_history_that_cannot_be_opened_is_told_before_any_test(
-    pytester: pytest.Pytester, write: Write, args: tuple[str, ...], told: str, workers: str
+    pytester: pytest.Pytester, write: Write, args: tuple[str, ...], told: str
 ) -> None:
     """Nothing runs, nothing is overwritten, and no password is shown."""
     root = write({"workflows/w.yaml": FLOW})
     before = (root / "pytest.ini").read_text()
-    result = pytester.runpytest_subprocess(*workers, *args)
+    result = pytester.runpytest_inprocess(*args)
     shown = result.stdout.str() + result.stderr.str()
     assert (result.ret, told in result.stderr.str()) == (pytest.ExitCode.USAGE_ERROR, True)
     assert "Traceback" not in shown
