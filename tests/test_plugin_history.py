@@ -105,7 +105,7 @@ def test_every_case_is_a_recorded_run(
 ) -> None:
     """Verdict, state, values and steps are those of the case, in whatever process it ran."""
     write({"workflows/todo.yaml": TODO, "pytest.ini": SMOKE})
-    result = pytester.runpytest_subprocess(f"{OPTION}={address}", *workers)
+    result = pytester.runpytest_inprocess(f"{OPTION}={address}", *workers)
     result.assert_outcomes(passed=3, failed=1)
     found = runs(address)
     shown = {
@@ -247,6 +247,17 @@ def test_a_case_that_never_began_is_no_run(pytester: pytest.Pytester, write: Wri
     write({"w.workflow.yaml": text, "conftest.py": fixture})
     pytester.runpytest_inprocess(OPTION).assert_outcomes(errors=1)
     assert runs() == {}
+
+
+@pytest.mark.parametrize("option", ["--highway-update", "--highway-update-new"])
+def test_a_second_run_that_only_confirms_a_golden_is_not_recorded(
+    pytester: pytest.Pytester, write: Write, option: str
+) -> None:
+    write({"w.workflow.yaml": FLOW.replace("status: success", "transcript: golden")})
+    result = pytester.runpytest_subprocess(option, OPTION)
+    result.stdout.fnmatch_lines(["created: *"])
+    with open_storage() as storage:
+        assert [each.case for each in storage.records()] == ["happy"]
 
 
 RERUNS = """\
@@ -473,7 +484,7 @@ def test_a_history_that_fails_on_the_way_changes_no_outcome_and_does_not_pass(
 ) -> None:
     """What it had is still there; what it has not is told by name."""
     write(FAILING)
-    result = pytester.runpytest_subprocess(f"{OPTION}=files:runs", *workers)
+    result = pytester.runpytest_inprocess(f"{OPTION}=files:runs", *workers)
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(

@@ -138,10 +138,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
     if config.getoption("--highway-history") is not None and runs_tests(config):
-        from pytest_highway.plugin.history import History
-        from pytest_highway.plugin.recorded import PLUGIN
+        from pytest_highway.plugin.history import record_runs
 
-        config.pluginmanager.register(History(config), PLUGIN)
+        record_runs(config)
 
 
 def runs_tests(config: pytest.Config) -> bool:

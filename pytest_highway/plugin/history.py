@@ -27,6 +27,7 @@ from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.simulation import Seen
 from pytest_highway.errors import listed
 from pytest_highway.planning.plan import Plan
+from pytest_highway.plugin.recorded import PLUGIN
 from pytest_highway.redaction import redacted_lines
 from pytest_highway.running import digest_of
 from pytest_highway.secrets import SecretValues
@@ -41,7 +42,7 @@ from pytest_highway.storage.recorder import Recorder
 from pytest_highway.storage.records import RunRecord, StorageError, new_run_id, timestamp
 from pytest_highway.storage.storage import Storage
 
-__all__ = ["History", "Recording"]
+__all__ = ["History", "Recording", "record_runs"]
 
 OPTION = "--highway-history"
 VARIABLE = "HIGHWAY_HISTORY"
@@ -54,6 +55,11 @@ class Node(Protocol):
     """A worker of pytest-xdist, as its controller sees it."""
 
     workeroutput: dict[str, object]
+
+
+def record_runs(config: pytest.Config) -> None:
+    """Have the session record its runs; `pytest.UsageError` when the option is no address."""
+    config.pluginmanager.register(History(config), PLUGIN)
 
 
 class History:
