@@ -52,7 +52,7 @@ def impatient_fixture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class RedisServer:
-    """A redis-server that can be stopped and started again, its data kept in a folder."""
+    """A redis-server that can be stopped, or killed, and started again; what it has answered is kept."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -78,6 +78,8 @@ class RedisServer:
                 "127.0.0.1",
                 "--appendonly",
                 "yes",
+                "--appendfsync",
+                "always",
             ],
             cwd=self._folder,
             stdout=subprocess.DEVNULL,

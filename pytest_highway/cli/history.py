@@ -387,7 +387,7 @@ def _age(_context: click.Context, _option: click.Parameter, text: str | None) ->
 def prune(keep: int | None, older_than: float | None, dry_run: bool, history: str | None) -> None:
     """Remove ended runs: beyond the N newest, and older than AGE.
 
-    A run that has not ended stays, as does one that another, which stays, needs to be resumed.
+    A run that goes on or may be resumed stays, as does one that another, which stays, needs for it.
     """
     if keep is None and older_than is None:
         raise HighwayError("prune needs --keep N or --older-than AGE, or both")
