@@ -408,6 +408,7 @@ def test_a_worker_that_crashes_leaves_all_other_runs_whole(
         ((OPTION, "workflows"), "--highway-history: 'workflows' is no address of a history"),
         ((OPTION, "w.yaml::happy"), "the option takes the word behind it"),
         ((f"{OPTION}=mysql:x",), "'mysql:x' is no address"),
+        ((f"{OPTION}=files:",), "'files:' is no address"),
         ((f"{OPTION}=sqlite:pytest.ini",), "pytest.ini: file is not a database"),
         ((f"{OPTION}=sqlite:pytest.ini", "-n2"), "pytest.ini: file is not a database"),
         ((f"{OPTION}=files:pytest.ini",), "cannot open"),

@@ -35,9 +35,9 @@ def is_address(text: str) -> bool:
 
 def absolute(address: str, folder: Path) -> str:
     """The same address for everybody, wherever they stand; paths are relative to `folder`."""
-    if address.startswith(REDIS_SCHEMES):
-        return address
     scheme, colon, rest = address.partition(":")
+    if address.startswith(REDIS_SCHEMES) or (colon and not rest):
+        return address
     return f"{scheme}:{folder / rest}" if colon else f"sqlite:{folder / address}"
 
 
