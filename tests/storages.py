@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from pytest_highway.events import Event, Fault, RunEnded, RunStarted, TaskEnded, TaskStarted
+from pytest_highway.storage import files, sqlite
 from pytest_highway.storage.records import RunRecord
 
 BACKENDS = ["sqlite", "files", "redis"]
@@ -43,8 +44,15 @@ def record(number: int, **changes: object) -> RunRecord:
     return replace(RECORD, **{"id": f"run-{number}", "created": at, **changes})  # type: ignore[arg-type]  # fields of a record
 
 
+@pytest.fixture(name="_impatient")
+def impatient_fixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, no lock is waited for."""
+    for backend in (sqlite.SqliteStorage, files.FileStorage):
+        monkeypatch.setattr(backend.__init__, "__defaults__", (0.05,))
+
+
 class RedisServer:
-    """A redis-server that can be stopped and started again, its data kept in a folder."""
+    """A redis-server that can be stopped, or killed, and started again; what it has answered is kept."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
@@ -53,6 +61,11 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -65,6 +78,8 @@ class RedisServer:
                 "127.0.0.1",
                 "--appendonly",
                 "yes",
+                "--appendfsync",
+                "always",
             ],
             cwd=self._folder,
             stdout=subprocess.DEVNULL,

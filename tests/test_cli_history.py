@@ -272,3 +272,93 @@ def test_a_damaged_run_is_told_and_goes_into_a_backup_as_it_is(
     assert highway("restore", "all", "--history", "files:new")[1] == "restored 6 runs\n"
     _, out, _ = highway("list", "--state", "quarantined", "--json", "--history", "files:new")
     assert [each["id"] for each in json.loads(out)] == ["run-6"]
+
+
+# --- runs of tests -------------------------------------------------------------------------------
+
+CASE = {"case": "happy[a]", "source": "w.yaml::happy[a]", "params": {"n": 1}, "clock": "virtual"}
+SLOW = [*GOOD[:-2], GOOD[-2]._replace(at=60.0), GOOD[-1]._replace(at=60.0)]
+TESTED = [
+    (record(1, state="success", ended=AT.format(1)), GOOD),
+    (record(2, state="success", verdict="passed", duration=60.0, **CASE), SLOW),
+    (record(3, state="success", verdict="failed", failure="w.yaml:1:1: no", **CASE), SLOW),
+    (record(4, state="running", owner=GONE, **{**CASE, "params": {"n": 2}}), SLOW[:2]),
+]
+
+
+@pytest.fixture
+def _tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history in which a run for real stands beside three of a case."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HIGHWAY_HISTORY", raising=False)
+    with open_storage() as storage:
+        for each, log in TESTED:
+            storage.add(each)
+            storage.append(each.id, 0, encode_log(log).split("\n")[:-1])
+
+
+@pytest.mark.usefixtures("_tested")
+class TestRunsOfTests:
+    """What is printed of runs that pytest has recorded."""
+
+    @pytest.mark.parametrize("name", ["happy", "happy[a]", "w.yaml::happy[a]"])
+    def test_a_case_is_named_with_or_without_its_param_or_by_node_id(
+        self, highway: Highway, name: str
+    ) -> None:
+        _, out, _ = highway("list", "--json", "--case", name, "--state", "success")
+        assert [each["id"] for each in json.loads(out)] == ["run-3", "run-2"]
+
+    @pytest.mark.parametrize("command", ["list", "stats"])
+    def test_an_unknown_case_is_told(self, highway: Highway, command: str) -> None:
+        code, _, err = highway(command, "--case", "hapy[a]")
+        assert (code, "did you mean 'happy[a]'?" in err) == (2, True)
+
+    def test_a_list_tells_verdicts_and_which_durations_nobody_waited_for(
+        self, highway: Highway
+    ) -> None:
+        _, out, _ = highway("list")
+        rows = [line.split() for line in out.splitlines()]
+        assert [row[1:3] + row[-3:] for row in rows[3:]] == [
+            ["success", "passed", "gate", "happy[a]", "gate.yaml"],
+            ["success", "2026-01-01T00:00:00", "1.5s", "gate", "gate.yaml"],
+        ]
+        assert rows[3][4:6] == ["1m", "(virtual)"]
+        assert rows[1][1:4] == ["running", "(process", "gone)"]
+
+    def test_a_run_is_shown_with_its_params_and_why_its_test_failed(self, highway: Highway) -> None:
+        _, out, _ = highway("show", "run-3")
+        rows = [line.split(maxsplit=1) for line in out.splitlines() if line]
+        for row in (
+            ["verdict", "failed"],
+            ["failure", "w.yaml:1:1: no"],
+            ["clock", "virtual"],
+            ["params.n", "1"],
+        ):
+            assert row in rows
+
+    def test_verdicts_and_params_are_compared(self, highway: Highway) -> None:
+        _, out, _ = highway("diff", "run-2", "run-3", "--json")
+        assert [tuple(each.values()) for each in json.loads(out)] == [
+            ("", "verdict", "passed", "failed")
+        ]
+        _, out, _ = highway("diff", "run-3", "run-4", "--json")
+        assert ("", "params.n", "1", "2") in [tuple(each.values()) for each in json.loads(out)]
+
+    def test_runs_of_a_test_are_counted_apart_from_runs_for_real(self, highway: Highway) -> None:
+        """The test itself by its verdicts; a run that has none, by its steps only."""
+        _, out, _ = highway("stats")
+        case = ["gate", "w.yaml::happy[a]"]
+        assert [line.split() for line in out.splitlines()[1:]] == [
+            [*case, "(test)", "2", "1", "50%", "1m", "(virtual)", "1m", "(virtual)"],
+            [*case, "lint", "2", "0", "0%", "1m", "(virtual)", "1m", "(virtual)"],
+            ["gate", "lint", "1", "0", "0%", "250ms", "250ms"],
+        ]
+        _, out, _ = highway("stats", "--json", "--case", "happy", "--workflow", "gate")
+        assert [(each["path"], each["clock"]) for each in json.loads(out)] == [
+            ("", "virtual"),
+            ("lint", "virtual"),
+        ]
+
+    def test_all_of_them_are_pruned_the_killed_one_too(self, highway: Highway) -> None:
+        _, out, _ = highway("prune", "--keep", "0")
+        assert out.splitlines()[-1] == "removed 4 runs"

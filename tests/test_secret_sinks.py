@@ -144,6 +144,8 @@ RUNS = (
     ("-q", "--tb=short"),
     ("--tb=line", "-v"),
     ("-rA", "-vv", "-n2"),
+    ("-rA", "--highway-history=files:runs"),
+    ("-rA", "--highway-history", "-n2"),
     ("--highway-update", "-rA", "--color=yes"),
     ("--highway-update-new", "-vv"),
 )

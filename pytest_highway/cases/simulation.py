@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from heapq import heappop
@@ -30,6 +30,7 @@ from pytest_highway.engine.frame import Call
 from pytest_highway.engine.run import Interrupted, OutsideEvent, RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import HighwayError, SourceError
+from pytest_highway.events import Event
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.redaction import ShownResult, redacted_log
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from pytest_highway.runners.real_runner import RealRunner
     from pytest_highway.tapes.recorder import Recorder
 
-__all__ = ["CaseRun", "declared_secrets", "run_case", "values_of"]
+__all__ = ["CaseRun", "Observe", "Seen", "declared_secrets", "run_case", "values_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,20 @@ class CaseRun:
     ran: tuple[Tool, ...] = ()
 
 
+class Seen(NamedTuple):
+    """A run as far as it has come; `redactor` hides the secrets in its log.
+
+    `is_virtual` tells that its moments are those of a clock that nobody waited for.
+    """
+
+    log: Sequence[Event]
+    redactor: Redactor
+    is_virtual: bool
+
+
+Observe = Callable[[Seen], None]
+
+
 def run_case(
     case: Case,
     plan: Plan,
@@ -82,6 +97,7 @@ def run_case(
     use: TapeUse | None = None,
     scrub: Scrub | None = None,
     last_first: bool = False,
+    observe: Observe | None = None,
 ) -> CaseRun:
     """Run the workflow in the world that the case describes, or that a tape is.
 
@@ -89,8 +105,9 @@ def run_case(
     `executor` takes the tools of real runs in place of threads and processes (see `RealRunner`);
     not where a case answers HTTP, since its answers reach no other process. What a tool raises
     from among `passing` ends the run and comes out as a `PassedThrough`. `scrub` is done to the
-    lines of transcripts. `SourceError` when a case whose fixtures have come in turns out to have
-    faults.
+    lines of transcripts. `observe` sees the run begin and end, however it ends, and one with real
+    calls in between as well. `SourceError` when a case whose fixtures have come in turns out to
+    have faults.
     """
     case = _checked(case, plan, registry)
     assert case.scripts is not None
@@ -111,7 +128,7 @@ def run_case(
         if world.forks:
             secrets.note_env(os.environ)  # which real tools see
         try:
-            log = execute(plan, book, world.clock, settings)
+            log = _executed(plan, book, world, settings, observe)
         except (Interrupted, PassedThrough) as error:
             error.log = list(redacted_log(error.log, secrets.redactor))
             raise
@@ -131,6 +148,30 @@ def run_case(
         for each in (*faults, *_world_faults(case, real))
     )
     return CaseRun(ShownResult(log, redactor, scrub), shown, real, redactor, recorded, ran)
+
+
+def _executed(
+    plan: Plan, book: StubBook, world: _World, settings: RunSettings, observe: Observe | None
+) -> list[Event]:
+    """The log of a run, which is shown to whoever observes."""
+    if observe is None:
+        return execute(plan, book, world.clock, settings)
+    is_virtual = isinstance(world.clock, VirtualClock)
+
+    def show(log: Sequence[Event]) -> None:
+        assert settings.secrets is not None
+        observe(Seen(log, settings.secrets.redactor, is_virtual))
+
+    show([])
+    try:
+        log = execute(
+            plan, book, world.clock, replace(settings, observe=show if world.forks else None)
+        )
+    except (Interrupted, PassedThrough) as error:
+        show(error.log)
+        raise
+    show(log)
+    return log
 
 
 class _World(NamedTuple):

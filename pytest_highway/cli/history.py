@@ -18,6 +18,7 @@ import click
 from pytest_highway.cli.arguments import history_option
 from pytest_highway.cli.display import seconds_of
 from pytest_highway.cli.main import FAILED
+from pytest_highway.cli.statistics import Counted, counted
 from pytest_highway.cli.tables import document, one_line, table
 from pytest_highway.cli.writing import write_new
 from pytest_highway.clock import parse_duration
@@ -32,7 +33,6 @@ from pytest_highway.storage.rows import (
     Difference,
     attempts,
     differences,
-    statistics,
     steps,
 )
 from pytest_highway.storage.storage import Storage
@@ -40,6 +40,7 @@ from pytest_highway.storage.storage import Storage
 __all__ = ["history"]
 
 FORCE = click.option("--force", is_flag=True, help="Overwrite FILE.")
+CASE = click.option("--case", metavar="NAME", help="Runs of this case or node id only.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -59,38 +60,62 @@ def _open(address: str | None) -> Storage:
 @history.command("list")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The N newest only.")
 @click.option("--state", type=click.Choice(list(TRANSITIONS)), help="Runs in this state only.")
+@CASE
 @JSON
 @history_option
-def list_runs(limit: int | None, state: str | None, as_json: bool, history: str | None) -> None:
+def list_runs(
+    limit: int | None, state: str | None, case: str | None, as_json: bool, history: str | None
+) -> None:
     """List runs, the newest first."""
     with _open(history) as storage:
-        found = [each for each in storage.records() if state in (None, each.state)][:limit]
+        runs = _of_case(storage.records(), case)
+    found = [each for each in runs if state in (None, each.state)][:limit]
     if as_json:
         click.echo(document([_fields(each) for each in found]))
         return
-    head = ("RUN", "STATE", "CREATED", "DURATION", "WORKFLOW", "FILE", "REASON")
-    _echo(table(head, map(_row, found)) if found else ["no runs"])
+    _echo(table(COLUMNS, map(_row, found)) if found else ["no runs"])
+
+
+COLUMNS = (
+    "RUN",
+    "STATE",
+    "VERDICT",
+    "CREATED",
+    "DURATION",
+    "WORKFLOW",
+    "CASE",
+    "FILE",
+    "REASON",
+)
 
 
 def _row(run: RunRecord) -> Sequence[str]:
-    took = _seconds(_duration(run))
-    return run.id, _state(run), run.created[:19], took, run.workflow, run.file, run.reason
+    place = (run.workflow, run.case, run.file)
+    took = _on_clock(run.clock, _seconds(_duration(run)))
+    return run.id, _state(run), run.verdict, run.created[:19], took, *place, run.reason
 
 
-def _is_gone(run: RunRecord) -> bool:
-    return not run.is_over and run.owner.is_gone()
+def _of_case(runs: Sequence[RunRecord], case: str | None) -> Sequence[RunRecord]:
+    """These runs, or those of them that `--case` takes; HighwayError where it takes none."""
+    found = [each for each in runs if case is None or each.is_of(case)]
+    if case is not None and not found:
+        known = list(dict.fromkeys(each.case for each in runs if each.case))
+        raise _unknown("--case", case, known)
+    return found
 
 
 def _state(run: RunRecord) -> str:
-    return f"{run.state} (process gone)" if _is_gone(run) else run.state
+    return f"{run.state} (process gone)" if run.is_gone else run.state
 
 
 def _fields(run: RunRecord) -> dict[str, object]:
-    return {**asdict(run), "duration": _duration(run), "process_gone": _is_gone(run)}
+    return {**asdict(run), "duration": _duration(run), "process_gone": run.is_gone}
 
 
 def _duration(run: RunRecord) -> float | None:
-    """Seconds from the record to the end; None before that, and where a time is damaged."""
+    """Seconds on the clock of the run; None before its end, and where a time is damaged."""
+    if run.clock == "virtual":
+        return run.duration
     try:
         ended, created = map(datetime.fromisoformat, (run.ended, run.created))
         return (ended - created).total_seconds()
@@ -100,6 +125,11 @@ def _duration(run: RunRecord) -> float | None:
 
 def _seconds(duration: float | None) -> str:
     return "" if duration is None else seconds_of(duration)
+
+
+def _on_clock(clock: str, told: str) -> str:
+    """A duration that is not to be taken for time that somebody has waited."""
+    return f"{told} ({clock})" if told and clock == "virtual" else told
 
 
 def _echo(lines: Iterable[str]) -> None:
@@ -146,13 +176,23 @@ def show(
 
 
 def _headed(run: RunRecord) -> Iterable[str]:
-    shown = {"state": _state(run), "duration": _seconds(_duration(run))}
+    shown = {"state": _state(run), "duration": _on_clock(run.clock, _seconds(_duration(run)))}
     fields = {**asdict(run), "owner": str(run.owner), **shown}
-    values = fields.pop("variables")
-    rows = [(name, str(value)) for name, value in fields.items() if value]
-    rows += [(f"variables.{name}", repr(value)) for name, value in values.items()]
+    values = _values(run)
+    rows = [(name, str(each)) for name, each in fields.items() if each and name not in GIVEN]
+    rows += [(name, repr(value)) for name, value in values.items()]
     width = max(len(name) for name, _ in rows)
     return [f"{name:{width}}  {one_line(value)}" for name, value in rows]
+
+
+# What a run was given; each value is shown by itself.
+GIVEN = ("variables", "params")
+
+
+def _values(run: RunRecord) -> dict[str, object]:
+    """What a run was given, as templates name it."""
+    roots = {"variables": run.variables, "params": run.params}
+    return {f"{root}.{name}": each for root in GIVEN for name, each in roots[root].items()}
 
 
 def _steps(log: Sequence[Event]) -> Iterable[str]:
@@ -183,7 +223,8 @@ def _attempts(tried: Sequence[Attempt]) -> Iterable[str]:
 def diff(before: str, after: str, as_json: bool, history: str | None) -> int:
     """Show in what two runs differ, but for their times.
 
-    Compared are workflow, state and variables, and of each step status, reason, attempts and value.
+    Compared are workflow, case, verdict, state, variables and params, and of each step status,
+    reason, attempts and value.
     Exit codes: 0 equal, 1 different, 2 bad input.
     """
     with _open(history) as storage:
@@ -200,19 +241,17 @@ def diff(before: str, after: str, as_json: bool, history: str | None) -> int:
 
 
 def _changed(old: RunRecord, new: RunRecord) -> list[Difference]:
-    pairs = {
-        "workflow": (old.workflow, new.workflow),
-        "state": (old.state, new.state),
-        **{
-            f"variables.{name}": (_given(old, name), _given(new, name))
-            for name in dict.fromkeys([*old.variables, *new.variables])
-        },
-    }
-    return [Difference("", what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
+    before, after = _compared(old), _compared(new)
+    return [
+        Difference("", what, before.get(what, ""), after.get(what, ""))
+        for what in dict.fromkeys([*before, *after])
+        if before.get(what, "") != after.get(what, "")
+    ]
 
 
-def _given(run: RunRecord, name: str) -> str:
-    return repr(run.variables[name]) if name in run.variables else ""
+def _compared(run: RunRecord) -> dict[str, str]:
+    about = {"workflow": run.workflow, "case": run.case, "verdict": run.verdict, "state": run.state}
+    return about | {name: repr(value) for name, value in _values(run).items()}
 
 
 # --- stats ---------------------------------------------------------------------------------------
@@ -220,53 +259,45 @@ def _given(run: RunRecord, name: str) -> str:
 
 @history.command()
 @click.option("--workflow", metavar="NAME", help="Runs of this workflow only.")
+@CASE
 @JSON
 @history_option
-def stats(workflow: str | None, as_json: bool, history: str | None) -> None:
-    """Show how often each step ran and failed, and how long it took."""
+def stats(workflow: str | None, case: str | None, as_json: bool, history: str | None) -> None:
+    """Show how often each step ran and failed, and how long it took.
+
+    Runs of tests are counted for each test, apart from runs for real.
+    """
     with _open(history) as storage:
-        logs = _logs_by_workflow(storage)
-    if workflow is not None and workflow not in logs:
-        near = did_you_mean(workflow, logs)
-        raise HighwayError(
-            f"--workflow {workflow!r}: the history has no run of it; it has {listed(list(logs))}"
-            f"{near}"
-        )
-    rows = [
-        {"workflow": name, **each._asdict(), "failure_rate": each.failure_rate}
-        for name, found in logs.items()
-        if workflow in (None, name)
-        for each in statistics(found)
-    ]
+        records = [each for each in storage.records() if each.workflow]
+        known = list(dict.fromkeys(each.workflow for each in records))
+        if workflow is not None and workflow not in known:
+            raise _unknown("--workflow", workflow, known)
+        chosen = [each for each in records if workflow in (None, each.workflow)]
+        found = counted(storage, _of_case(chosen, case), _warn)
     if as_json:
-        click.echo(document(rows))
+        click.echo(document([each.fields() for each in found]))
         return
-    head = ("WORKFLOW", "STEP", "RUNS", "FAILED", "FAILURE RATE", "MEDIAN", "LONGEST")
-    _echo(table(head, map(_shown, rows)) if rows else ["no runs"])
+    head = ("WORKFLOW", "CASE", "STEP", "RUNS", "FAILED", "FAILURE RATE", "MEDIAN", "LONGEST")
+    _echo(table(head, map(_shown, found)) if found else ["no runs"])
 
 
-def _logs_by_workflow(storage: Storage) -> dict[str, list[list[Event]]]:
-    """Logs, the newest first; a damaged one is told and left out."""
-    found: dict[str, list[list[Event]]] = {}
-    for record in storage.records():
-        try:
-            found.setdefault(record.workflow, []).append(storage.log(record))
-        except StorageError as error:
-            click.echo(f"warning: {error}", err=True)
-    return {name: logs for name, logs in found.items() if name}
+def _warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)
 
 
-def _shown(row: dict[str, object]) -> Sequence[str]:
-    rate = f"{row['failure_rate']:.0%}"
-    times = [seconds_of(float(str(row[name]))) for name in ("median", "longest")]
-    return (
-        str(row["workflow"]),
-        str(row["path"]),
-        str(row["runs"]),
-        str(row["failed"]),
-        rate,
-        *times,
+def _unknown(option: str, name: str, known: Sequence[str]) -> HighwayError:
+    near = did_you_mean(name, known)
+    return HighwayError(
+        f"{option} {name!r}: the history has no run of it; it has {listed(known)}{near}"
     )
+
+
+def _shown(row: Counted) -> Sequence[str]:
+    step = row.step
+    times = [_on_clock(row.clock, seconds_of(each)) for each in (step.median, step.longest)]
+    rate = f"{step.failure_rate:.0%}"
+    place = (row.workflow, row.case, step.path or "(test)")
+    return *place, str(step.runs), str(step.failed), rate, *times
 
 
 # --- export, backup, restore ---------------------------------------------------------------------
@@ -306,7 +337,7 @@ def _archived(storage: Storage, ids: Sequence[str]) -> list[str]:
         try:
             storage.log(storage.get(name))
         except StorageError as error:
-            click.echo(f"warning: {error}", err=True)
+            _warn(str(error))
     return list(archive.export(storage, [storage.get(name) for name in ids]))
 
 
@@ -356,7 +387,7 @@ def _age(_context: click.Context, _option: click.Parameter, text: str | None) ->
 def prune(keep: int | None, older_than: float | None, dry_run: bool, history: str | None) -> None:
     """Remove ended runs: beyond the N newest, and older than AGE.
 
-    A run that has not ended stays, as does one that another, which stays, needs to be resumed.
+    A run that goes on or may be resumed stays, as does one that another, which stays, needs for it.
     """
     if keep is None and older_than is None:
         raise HighwayError("prune needs --keep N or --older-than AGE, or both")

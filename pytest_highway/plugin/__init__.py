@@ -81,6 +81,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="let --highway-tape call tools whose effect is 'write'",
     )
+    group.addoption(
+        "--highway-history",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="record every run of a workflow, as `highway run` does: in .highway/history.sqlite, "
+        "or at =sqlite:PATH, =files:FOLDER or =redis://HOST:PORT/DB; see `highway history`",
+    )
     parser.addini(
         "highway_files",
         "patterns of workflow files; one with a slash is held against the path from rootdir",
@@ -129,6 +137,15 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_highway.plugin.taping import TapeReporter
 
         config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
+    if config.getoption("--highway-history") is not None and runs_tests(config):
+        from pytest_highway.plugin.history import record_runs
+
+        record_runs(config)
+
+
+def runs_tests(config: pytest.Config) -> bool:
+    """Whether the session runs tests for its own sake."""
+    return not (config.getoption("collectonly") or config.getoption("--highway-second-run"))
 
 
 def check_patch(here: Path, patch: str, writes: list[str]) -> None:
@@ -320,7 +337,7 @@ def highway(request: pytest.FixtureRequest, highway_registry: Registry) -> Workf
     """Run a workflow from a Python test: `highway("x.workflow.yaml", case="happy")`."""
     from pytest_highway.plugin.items import WorkflowRunner
 
-    return WorkflowRunner(request.config, highway_registry)
+    return WorkflowRunner(request.node, highway_registry)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.ledger import WANTED, note_file
 from pytest_highway.plugin.marks import MarkReader
 from pytest_highway.plugin.options import is_strict, mode_of
+from pytest_highway.plugin.recorded import recording_of
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.plugin.scrubs import Scrubs
 from pytest_highway.plugin.stopping import OUTCOMES, Stopping
@@ -279,7 +280,11 @@ class CaseItem(WorkflowItem):
         executor = executor_of(self.config)
         last_first = bool(self.config.getoption("--highway-second-run"))
         with Stopping(self, self._tell):
-            run = simulate(executor=executor, last_first=last_first)
+            run = simulate(
+                executor=executor,
+                last_first=last_first,
+                observe=recording_of(self, self.case, self.loaded.plan),
+            )
         self.redactor = run.redactor
         redact_warnings_of(self, run.redactor)
         hook.pytest_highway_after_case(item=self, case=case, result=run.result)
@@ -384,8 +389,9 @@ class CaseItem(WorkflowItem):
 class WorkflowRunner:
     """The fixture `highway`: runs a case of a workflow file from a Python test."""
 
-    def __init__(self, config: pytest.Config, registry: Registry) -> None:
-        self._config = config
+    def __init__(self, item: pytest.Item, registry: Registry) -> None:
+        self._item = item
+        self._config = item.config
         self._registry = registry
 
     def __call__(self, path: str | Path, case: str) -> RunResult:
@@ -411,6 +417,7 @@ class WorkflowRunner:
                 executor=executor,
                 passing=OUTCOMES,
                 use=use,
+                observe=recording_of(self._item, found, loaded.plan),
             )
         except PassedThrough as error:
             raise error.outcome from None

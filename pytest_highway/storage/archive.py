@@ -111,10 +111,11 @@ def outdated(
     """Which of these runs (the newest first) may be forgotten.
 
     Those beyond the `keep` newest and those that ended more than `older_than` seconds ago. Never a
-    run that has not ended, nor one that another, which stays, needs to be resumed.
+    run that goes on or may be resumed, nor one that another, which stays, needs to be resumed.
     """
     known = {each.id: each for each in records}
-    over = [each for each in known.values() if each.is_over]
+    # What a test ran is not resumed, so that one whose process was killed is over as well.
+    over = [each for each in known.values() if each.is_over or (each.case and each.is_gone)]
     limit = None if older_than is None else now - timedelta(seconds=older_than)
     old = {
         each.id: each

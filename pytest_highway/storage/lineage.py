@@ -21,7 +21,9 @@ def resumable(storage: Storage, name: str) -> RunRecord:
     A run that was killed when only its record was left to be written ends here. NothingToResume
     when it has succeeded, StorageError when it is damaged or its process is still there.
     """
-    record = storage.get(name)
+    record = _named(storage, name)
+    if record.case:
+        raise StorageError(f"run {record.id!r} cannot be resumed: it is one of {record.source}")
     heirs = {each.resumes: each for each in reversed(storage.records())}
     while record.id in heirs:
         record = heirs[record.id]
@@ -36,6 +38,13 @@ def resumable(storage: Storage, name: str) -> RunRecord:
     if record.state == "success":
         raise NothingToResume(f"run {record.id!r} has succeeded; there is nothing to resume")
     return record
+
+
+def _named(storage: Storage, name: str) -> RunRecord:
+    """The run of that name; `last` is none of a test."""
+    if name == "last":
+        name = next((each.id for each in storage.records() if not each.case), name)
+    return storage.get(name)
 
 
 def earlier_logs(storage: Storage, record: RunRecord) -> list[Sequence[Event]]:

@@ -14,16 +14,31 @@ from typing import Protocol, cast
 from pytest_highway.storage.records import StorageError
 from pytest_highway.storage.storage import Storage
 
-__all__ = ["DEFAULT_ADDRESS", "open_storage"]
+__all__ = ["DEFAULT_ADDRESS", "SUFFIXES", "absolute", "is_address", "open_storage"]
 
 DEFAULT_ADDRESS = "sqlite:.highway/history.sqlite"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+# How a path ends that nobody takes for anything else than a database.
+SUFFIXES = (".sqlite", ".sqlite3", ".db")
 
 
 class Make(Protocol):
     """What makes a storage from an address or a path."""
 
     def __call__(self, place: object) -> Storage: ...
+
+
+def is_address(text: str) -> bool:
+    """Whether a text can be nothing else than an address: by its scheme, or by its end."""
+    return text.startswith((*REDIS_SCHEMES, "sqlite:", "files:")) or text.endswith(SUFFIXES)
+
+
+def absolute(address: str, folder: Path) -> str:
+    """The same address for everybody, wherever they stand; paths are relative to `folder`."""
+    scheme, colon, rest = address.partition(":")
+    if address.startswith(REDIS_SCHEMES) or (colon and not rest):
+        return address
+    return f"{scheme}:{folder / rest}" if colon else f"sqlite:{folder / address}"
 
 
 def open_storage(

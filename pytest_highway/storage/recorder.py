@@ -20,7 +20,8 @@ __all__ = ["Recorder"]
 class Recorder:
     """Keeps one run; `tell` gets one line when the storage fails and when it works again.
 
-    `redact` takes secrets out of an event's line before it leaves the process.
+    `redact` takes secrets out of an event's line before it leaves the process. `record` is what
+    the next change of the run's state writes; `fault` says what the storage does not have and why.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Recorder:
         self._tell = tell
         self._redact = redact
         self._kept = 0  # events that the storage has
-        self._fault = ""
+        self.fault = ""
         storage.add(record)
 
     def observe(self, log: Sequence[Event]) -> None:
@@ -45,14 +46,17 @@ class Recorder:
 
     def finish(self, log: Sequence[Event]) -> bool:
         """Keep the rest and how the run ended; false when the storage does not have all of it."""
-        self.observe(log)
+        self._attempt(lambda: self._end(log))
+        return not self.fault
+
+    def _end(self, log: Sequence[Event]) -> None:
+        if self._kept < len(log):
+            self._keep(log)
         end = log[-1] if log else None
         state, reason = "cancelled", "the run was interrupted"
         if isinstance(end, RunEnded):
             state, reason = end.status, end.reason or str(end.fault or "")
-        if not self._fault:
-            self._attempt(lambda: self._move(state, self._redact(reason)))
-        return not self._fault
+        self._move(state, self._redact(reason))
 
     def _keep(self, log: Sequence[Event]) -> None:
         if self.record.state == "pending":
@@ -69,12 +73,12 @@ class Recorder:
         try:
             change()
         except StorageError as error:
-            if not self._fault:
+            if not self.fault:
                 self._tell(f"the run goes on, but is not recorded: {error}")
-            self._fault = str(error)
+            self.fault = str(error)
         else:
-            if self._fault:
+            if self.fault:
                 self._tell(
                     f"the run is recorded again, with all that was missing: {self.record.id}"
                 )
-            self._fault = ""
+            self.fault = ""

@@ -86,6 +86,12 @@ class RunRecord:
     (`highway run` or a node id). Times are ISO 8601 in UTC, empty before they have come. `reason`
     says why it ended as it did; `resumes` names the run that this one took up. `variables`
     are those that it was started with, secrets redacted.
+
+    The rest is of runs in tests. `case` is the name of the case, with `params` as its values;
+    `verdict` is what became of the test, in pytest's words (`passed`, `failed`, `skipped`,
+    `xfailed`, `xpassed`), and `failure` the first line of why. `clock` is `virtual` when the
+    moments of the log passed on no clock of the machine; `duration` is then how many seconds the
+    run took on that one.
     """
 
     id: str
@@ -100,6 +106,12 @@ class RunRecord:
     resumes: str = ""
     owner: Owner = field(default_factory=Owner)
     variables: Mapping[str, object] = field(default_factory=dict)
+    case: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+    verdict: str = ""
+    failure: str = ""
+    clock: str = "machine"
+    duration: float | None = None
 
     def to_line(self) -> str:
         """The record as one line of JSON."""
@@ -109,6 +121,16 @@ class RunRecord:
     def is_over(self) -> bool:
         """Whether the run has ended."""
         return self.state not in ("pending", "running")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the run has not ended, and never will: its process is no longer there."""
+        return not self.is_over and self.owner.is_gone()
+
+    def is_of(self, test: str) -> bool:
+        """Whether it is the run of a test: of this node id, or case, with or without its param."""
+        names = (self.source, self.case, self.case.partition("[")[0])
+        return bool(self.case) and test in names
 
 
 def record_of(line: str) -> RunRecord:
@@ -137,10 +159,10 @@ def readable_record(run_id: str, line: str) -> RunRecord:
 
 
 def new_run_id() -> str:
-    """An id that sorts by time: `20260131-120000-3f2a9c`."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """An id that sorts by time: `20260131-120000-3f2a9c01b7`; tests begin thousands in a second."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(5)}"
 
 
 def timestamp() -> str:
     """Now, as records hold it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
