@@ -495,7 +495,7 @@ def test_json_stays_json(edits, old, new):
 def test_json_has_no_nan():
     """A number that JSON cannot write is refused in a JSON file."""
     refused = refusal(JSON_TEXT, {("b", "c"): float("nan")})
-    assert refused.reason == "f.yaml:4:10: 'b.c' cannot be updated: JSON has no nan"
+    assert refused.reason == "'b.c' cannot be updated: JSON has no nan"
 
 
 def test_yaml_may_become_json():
@@ -594,11 +594,13 @@ def test_refusal_says_where_why_and_what_to_paste():
     """The reason has the place; the block stands in the column of its neighbours."""
     before = "t:\n    c:\n        log:\n            - a # c\n"
     refused = refusal(before, {("t", "c", "log"): ["b", "c\nd\n"]})
-    assert refused.reason == ("f.yaml:4:13: 't.c.log' cannot be updated: there is a comment in it")
+    assert refused.place == "f.yaml:4:13"
+    assert refused.reason == "'t.c.log' cannot be updated: there is a comment in it"
     assert (
         refused.block == "        log:\n          - b\n          - |\n            c\n            d"
     )
-    assert str(refused) == f"{refused.reason}; to paste:\n{refused.block}"
+    assert refused.told == f"{refused.reason}; to paste:\n{refused.block}"
+    assert str(refused) == f"{refused.place}: {refused.told}"
 
 
 def test_refusal_of_an_item_has_its_dash():
@@ -610,7 +612,7 @@ def test_refusal_of_an_item_has_its_dash():
 def test_refusal_without_a_value_has_no_block():
     """Where there is nothing to paste, the reason is all."""
     refused = refusal("k: 1\n", {("k",): object()})
-    assert (refused.block, str(refused)) == ("", refused.reason)
+    assert (refused.block, refused.told) == ("", refused.reason)
 
 
 def test_refusal_of_all_where_one_is_refused():
@@ -625,7 +627,7 @@ def test_refusal_of_edits_that_only_fail_together(monkeypatch):
         "pytest_highway.editing.edit._Plan.is_kept", lambda plan, *_: len(plan._changes) < 2
     )
     refused = refusal("k: 1\nl: 2\n", {("k",): 3, ("l",): 4})
-    assert refused.reason == (
+    assert str(refused).startswith(
         "f.yaml:1:1: 'k', 'l' cannot be updated together: another value of the file would change"
     )
     assert refused.block == "k: 3\nl: 4"

@@ -134,6 +134,7 @@ class _Conclusions:
         edits, refused = agreed(edits)
         changes, impossible = planned(edits)
         self.refused += [*refused, *impossible]
+        self.refused += [Refusal(*each) for _, each in sorted(self.ledger.refused.items())]
         return changes
 
     def _is_fresh(self, wanted: Wanted) -> bool:
