@@ -109,18 +109,21 @@ def planned(edits: Sequence[GoldenEdit]) -> tuple[list[FileChange], list[Refusal
 
 def _planned_file(edits: Sequence[GoldenEdit]) -> tuple[list[FileChange], list[Refusal]]:
     """What one file would become by these; what cannot be done by itself is left out."""
+    if not edits:
+        return [], []
     places = tuple(dict.fromkeys(each["shown"] for each in edits))
     file = Path(edits[0]["path"])
     try:
         return [FileChange(file, *_rewritten(file, edits), places)], []
     except (HighwayError, OSError) as error:
         why = reason_of(error)
-    faults = [(each, _fault(each)) for each in edits]
-    possible = [each for each, fault in faults if not fault]
-    if len(possible) in (0, len(edits)):
+    faults = [_fault(each) for each in edits]
+    if not any(faults):
         return [], [Refusal(place, why) for place in places]
+    left = [Refusal(edit["shown"], why) for edit, why in zip(edits, faults, strict=True) if why]
+    possible = [edit for edit, why in zip(edits, faults, strict=True) if not why]
     changes, refused = _planned_file(possible)
-    return changes, [*refused, *(Refusal(each["shown"], fault) for each, fault in faults if fault)]
+    return changes, [*refused, *dict.fromkeys(left)]
 
 
 def _fault(edit: GoldenEdit) -> str:
