@@ -56,7 +56,7 @@ def pending(ids: tuple[str, ...], cache_dir: Path | None, as_json: bool) -> None
 
 
 class _Faults:
-    """Why what is pending cannot be written: others want another thing there, or no edit does it."""
+    """Why what is pending cannot be written: params that disagree, or no edit that does it."""
 
     def __init__(self, pending: Sequence[GoldenEdit]) -> None:
         found, refused = agreed(pending)
