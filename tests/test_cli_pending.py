@@ -181,7 +181,8 @@ def test_a_file_that_cannot_be_written_stays_pending(run: Run, write: Write) -> 
     (root / "workflows/a.yaml").chmod(0o444)
     result = highway("accept")
     assert result.exit_code == 1
-    assert lines(result)[0].endswith("cannot be replaced: the file is read-only")
+    why = "cannot be replaced: the file is read-only"
+    assert lines(result) == [f"refused: workflows/a.yaml:5: {why}"]
     assert pending_ids() == ["workflows/a.yaml::happy"]
 
 

@@ -391,16 +391,21 @@ def test_a_folder_that_is_read_only_is_refused_and_nothing_is_left_behind(
 @pytest.mark.parametrize(
     "action", ["raise KeyboardInterrupt", "import pytest; pytest.exit('enough', returncode=1)"]
 )
-def test_an_interrupted_session_writes_nothing(
-    pytester: pytest.Pytester, write: Write, action: str
+@pytest.mark.parametrize(
+    "option", ["--highway-update", "--highway-update-new", "--highway-patch=x.patch"]
+)
+def test_an_interrupted_session_writes_nothing_and_says_so(
+    pytester: pytest.Pytester, write: Write, action: str, option: str
 ) -> None:
     flows = {"workflows/a.yaml": GOLDEN, "workflows/b.yaml": GOLDEN}
     conftest = f"def pytest_runtest_setup(item):\n    if 'b.' in item.nodeid:\n        {action}\n"
     root = write({**flows, "conftest.py": conftest})
-    result = pytester.runpytest_inprocess("--highway-update", no_reraise_ctrlc=True)
-    result.assert_outcomes(passed=1)
+    result = pytester.runpytest_inprocess(option, no_reraise_ctrlc=True)
     assert result.ret != pytest.ExitCode.OK
+    why = "nothing was written: the session did not come to its end"
+    assert told(result)[0] == f"refused: {option.partition('=')[0]}: {why}"
     assert tree(root) == {"a.yaml": GOLDEN, "b.yaml": GOLDEN}
+    assert not (root / "x.patch").exists()
 
 
 def test_a_session_that_stops_at_a_failure_writes_what_it_ran(

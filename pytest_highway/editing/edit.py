@@ -48,7 +48,7 @@ class EditRefused(HighwayError):
     """A file that is left as it is: `reason` in one sentence, `block` the YAML to paste instead.
 
     `block` has its key or `-` with it and is indented as at its place; it is empty where it is not
-    the value that cannot be put there. `place` is `file:line:column`, where there is one; `told` is
+    the value that cannot be put there. `place` is `file:line:column` or a path, if known; `told` is
     all but that, for whoever names the place anyway.
     """
 
@@ -360,7 +360,7 @@ def replace_file(file: Path, before: bytes, after: bytes) -> None:
     except (OSError, RuntimeError) as error:
         # RuntimeError: links in a circle, up to Python 3.12.
         reason = getattr(error, "strerror", None) or str(error)
-        raise EditRefused(f"{file}: cannot be replaced: {reason}") from None
+        raise EditRefused(f"cannot be replaced: {reason}", place=str(file)) from None
 
 
 def _replace(target: Path, before: bytes, after: bytes) -> None:
@@ -380,7 +380,7 @@ def _replace(target: Path, before: bytes, after: bytes) -> None:
         shutil.copymode(target, temporary)
         # As late as can be, so that a change meanwhile has no time to go unseen.
         if target.read_bytes() != before:
-            raise EditRefused(f"{target}: changed since it was read; run again")
+            raise EditRefused("changed since it was read; run again", place=str(target))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
