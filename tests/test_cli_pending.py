@@ -135,8 +135,9 @@ def test_accept_of_one_param_of_a_shared_expectation_is_refused(run: Run, write:
     root = write({"workflows/a.yaml": PARAMS})
     run()
     result = highway("accept", "workflows/a.yaml::shared[a]")
-    why = "of 2 params only shared[a] would change it"
-    assert (result.exit_code, lines(result)) == (1, [f"refused: workflows/a.yaml:9: {why}"])
+    why = "of 2 params only shared[a] would change it; to paste, into a case of its own:"
+    block = ["    # shared[a]", "    lines:", '      - "info: 1"']
+    assert (result.exit_code, lines(result)) == (1, [f"refused: workflows/a.yaml:9: {why}", *block])
     assert tree(root) == {"a.yaml": PARAMS}
 
 
@@ -180,7 +181,8 @@ def test_a_file_that_cannot_be_written_stays_pending(run: Run, write: Write) -> 
     (root / "workflows/a.yaml").chmod(0o444)
     result = highway("accept")
     assert result.exit_code == 1
-    assert lines(result)[0].endswith("cannot be replaced: the file is read-only")
+    why = "cannot be replaced: the file is read-only"
+    assert lines(result) == [f"refused: workflows/a.yaml:5: {why}"]
     assert pending_ids() == ["workflows/a.yaml::happy"]
 
 
@@ -383,6 +385,45 @@ def test_pending_lists_cases_changes_and_objections(run: Run, write: Write) -> N
     assert shown[5:7] == ["workflows/b.yaml::case", "  workflows/b.yaml:8: update"]
     assert shown[7].startswith("  not to be accepted: two runs of the case differ; ")
     assert shown[-1] == "to write all of it: highway accept; one by one: highway review"
+
+
+def test_pending_tells_where_params_do_not_agree(run: Run, write: Write) -> None:
+    """What is beside it in the same line may be written all the same."""
+    text = PARAMS.replace("b: {n: 1}", "b: {n: 2}").replace(
+        "expect: {", "expect: {status: failed, "
+    )
+    write({"workflows/a.yaml": text})
+    run()
+    shown = lines(highway("pending", "workflows/a.yaml::shared[b]"))
+    why = "the params shared[a], shared[b] want different values there"
+    assert shown[1] == "  workflows/a.yaml:9: update"
+    assert shown[2].startswith(f"  workflows/a.yaml:9: not to be written: {why}; to paste, ")
+    found = json.loads(highway("pending", "--json").output)
+    assert [[bool(row["fault"]) for row in case["changes"]] for case in found["cases"]] == [
+        [False, True],
+        [False, True],
+    ]
+    assert highway("accept").exit_code == 1
+    mended = text.replace("failed", "success")
+    assert (run("--tb=no").ret, Path("workflows/a.yaml").read_text()) == (1, mended)
+
+
+def test_what_cannot_be_written_is_refused_one_by_one_and_the_rest_accepted(
+    run: Run, write: Write
+) -> None:
+    one = "  one: {expect: {tasks: &one {say: skipped}}}\n  other: {expect: {tasks: *one}}\n"
+    root = write({"workflows/a.yaml": INLINE + one})
+    run()
+    shown = lines(highway("accept"))
+    assert shown[0] == "updated: workflows/a.yaml:5"
+    assert [line.partition(";")[0] for line in shown if line.startswith("refused")] == [
+        f"refused: workflows/a.yaml:6: 'tests.{case}.expect.tasks.say' cannot be updated: {why}"
+        for case, why in (
+            ("one", "aliases of '&one' take it over"),
+            ("other", "it comes by the alias '*one'"),
+        )
+    ]
+    assert tree(root) == {"a.yaml": MENDED + one}
 
 
 def test_pending_as_json_has_the_differences(run: Run, write: Write) -> None:

@@ -318,6 +318,20 @@ def test_the_command_is_quoted_for_a_shell(
     assert f"if this change is meant: pytest {shown} --highway-update" in lines
 
 
+def test_the_command_runs_all_params_of_an_expectation_that_they_share(
+    pytester: pytest.Pytester, write: Write
+) -> None:
+    """One of them alone would be refused; typed as it stands, the command does what it says."""
+    text = f"{BARE}tests:\n  it: {{params: {{a: {{}}, b: {{}}}}, expect: {{tasks: {{say: skipped}}}}}}\n"
+    write({"workflows/a.yaml": text})
+    advice = "if this change is meant for all params: "
+    lines = pytester.runpytest_inprocess().outlines
+    (command,) = {line.removeprefix(advice) for line in lines if line.startswith(advice)}
+    assert command == "pytest workflows/a.yaml::it --highway-update"
+    pytester.runpytest_inprocess(*command.split()[1:]).assert_outcomes(passed=2)
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)
+
+
 def test_there_is_no_command_where_nothing_could_be_written(
     pytester: pytest.Pytester, write: Write
 ) -> None:

@@ -435,6 +435,10 @@ BROKEN = {
         GOOD.replace("info: counted", "info: a, debug: b"),
         "8:14: expected a mapping of one word; there are *",
     ),
+    "tag": (
+        GOOD.replace("return: 41", "return: !!python/object/apply:os.getcwd []"),
+        "9:13: unknown tag '!!python/object/apply:os.getcwd'; *",
+    ),
     "exception": (
         GOOD.replace("return: 41", "raise: {type: KeyEror}"),
         "9:19: unknown exception 'KeyEror'; *did you mean 'KeyError'?",

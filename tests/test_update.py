@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from fnmatch import fnmatch
 
 import pytest
 from goldens import GOLDEN, SAID, told, tree
@@ -170,21 +171,32 @@ def test_params_that_agree_change_their_shared_expectation(
 
 
 @pytest.mark.parametrize(
-    ("value", "args", "why"),
+    ("value", "args", "why", "wanted"),
     [
-        ("2", [], "the params shared[[]a], shared[[]b] want different values there"),
-        ("0", [], "of 2 params only shared[[]a] would change it"),
-        ("1", ["-k", "not b"], "of 2 params only shared[[]a] would change it"),
+        ("2", [], "the params shared[a], shared[b] want different values there", {"a": 1, "b": 2}),
+        ("0", [], "of 2 params only shared[a] would change it", {"a": 1}),
+        ("1", ["-k", "not b"], "of 2 params only shared[a] would change it", {"a": 1}),
     ],
 )
 def test_params_that_do_not_agree_keep_their_shared_expectation(
-    pytester: pytest.Pytester, write: Write, value: str, args: list[str], why: str
+    pytester: pytest.Pytester,
+    write: Write,
+    value: str,
+    args: list[str],
+    why: str,
+    wanted: dict[str, int],
 ) -> None:
     before = PARAMS.replace("VALUE", value)
     root = write({"workflows/a.yaml": before})
     result = pytester.runpytest_inprocess("--highway-update", *args)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"refused: workflows/a.yaml:9: {why}"])
+    blocks = [
+        line
+        for param, number in wanted.items()
+        for line in (f"    # shared[{param}]", "    lines:", f'      - "info: {number}"')
+    ]
+    refusal = f"refused: workflows/a.yaml:9: {why}; to paste, into a case of its own:"
+    assert told(result) == ["updated: workflows/a.yaml:10", refusal, *blocks]
     assert tree(root) == {"a.yaml": before.replace("skipped", "success")}
 
 
@@ -224,7 +236,46 @@ def test_a_case_that_no_edit_can_mend_fails_with_the_reason(
     result = pytester.runpytest_inprocess("--highway-update")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*{why}"])
+    (refusal,) = told(result)
+    assert fnmatch(refusal, f"refused: workflows/a.yaml:?: {why.removeprefix('not updated: ')}")
     assert tree(root) == {"a.yaml": text}
+
+
+ALIASED = """\
+name: w
+tasks:
+  say: {function: tools.log.info, args: [hello]}
+tests:
+  one: {expect: {tasks: &tasks {say: skipped}}}
+  other: {expect: {tasks: *tasks}}
+  third: {expect: {tasks: {say: skipped}}}
+"""
+SHARED = """\
+refused: workflows/a.yaml:5: 'tests.one.expect.tasks.say' cannot be updated: aliases of '&tasks' take it over; to paste:
+                               say: success
+refused: workflows/a.yaml:5: 'tests.other.expect.tasks.say' cannot be updated: it comes by the alias '*tasks'; to paste:
+                          say: success
+"""
+
+
+@pytest.mark.parametrize("what", [["--highway-update"], ["--highway-update", "-n2", "--tb=no"]])
+def test_what_cannot_be_written_is_listed_and_keeps_nothing_else_of_the_file_back(
+    pytester: pytest.Pytester, write: Write, what: list[str]
+) -> None:
+    root = write({"workflows/a.yaml": ALIASED})
+    result = pytester.runpytest_inprocess(*what)
+    result.assert_outcomes(failed=2, passed=1)
+    assert told(result) == ["updated: workflows/a.yaml:7", *SHARED.splitlines()]
+    mended = ALIASED.replace("tasks: {say: skipped}", "tasks: {say: success}")
+    assert tree(root) == {"a.yaml": mended}
+
+
+def test_a_patch_leaves_out_what_cannot_be_written(pytester: pytest.Pytester, write: Write) -> None:
+    root = write({"workflows/a.yaml": ALIASED})
+    result = pytester.runpytest_inprocess("--highway-patch=x.patch", "--tb=no")
+    told_of = ["in the patch: workflows/a.yaml:7", f"patch: {root / 'x.patch'}"]
+    assert told(result) == [*told_of, *SHARED.splitlines()]
+    result.stdout.fnmatch_lines(['FAILED *::one - *: tasks.say: expected *, got "success"'])
 
 
 def test_a_case_that_is_meant_to_fail_is_not_mended(
@@ -340,16 +391,21 @@ def test_a_folder_that_is_read_only_is_refused_and_nothing_is_left_behind(
 @pytest.mark.parametrize(
     "action", ["raise KeyboardInterrupt", "import pytest; pytest.exit('enough', returncode=1)"]
 )
-def test_an_interrupted_session_writes_nothing(
-    pytester: pytest.Pytester, write: Write, action: str
+@pytest.mark.parametrize(
+    "option", ["--highway-update", "--highway-update-new", "--highway-patch=x.patch"]
+)
+def test_an_interrupted_session_writes_nothing_and_says_so(
+    pytester: pytest.Pytester, write: Write, action: str, option: str
 ) -> None:
     flows = {"workflows/a.yaml": GOLDEN, "workflows/b.yaml": GOLDEN}
     conftest = f"def pytest_runtest_setup(item):\n    if 'b.' in item.nodeid:\n        {action}\n"
     root = write({**flows, "conftest.py": conftest})
-    result = pytester.runpytest_inprocess("--highway-update", no_reraise_ctrlc=True)
-    result.assert_outcomes(passed=1)
+    result = pytester.runpytest_inprocess(option, no_reraise_ctrlc=True)
     assert result.ret != pytest.ExitCode.OK
+    why = "nothing was written: the session did not come to its end"
+    assert told(result)[0] == f"refused: {option.partition('=')[0]}: {why}"
     assert tree(root) == {"a.yaml": GOLDEN, "b.yaml": GOLDEN}
+    assert not (root / "x.patch").exists()
 
 
 def test_a_session_that_stops_at_a_failure_writes_what_it_ran(

@@ -4,6 +4,9 @@ import copy
 import json
 import re
 import stat
+from collections import Counter
+from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -492,7 +495,7 @@ def test_json_stays_json(edits, old, new):
 def test_json_has_no_nan():
     """A number that JSON cannot write is refused in a JSON file."""
     refused = refusal(JSON_TEXT, {("b", "c"): float("nan")})
-    assert refused.reason == "f.yaml:4:10: 'b.c' cannot be updated: JSON has no nan"
+    assert refused.reason == "'b.c' cannot be updated: JSON has no nan"
 
 
 def test_yaml_may_become_json():
@@ -591,11 +594,13 @@ def test_refusal_says_where_why_and_what_to_paste():
     """The reason has the place; the block stands in the column of its neighbours."""
     before = "t:\n    c:\n        log:\n            - a # c\n"
     refused = refusal(before, {("t", "c", "log"): ["b", "c\nd\n"]})
-    assert refused.reason == ("f.yaml:4:13: 't.c.log' cannot be updated: there is a comment in it")
+    assert refused.place == "f.yaml:4:13"
+    assert refused.reason == "'t.c.log' cannot be updated: there is a comment in it"
     assert (
         refused.block == "        log:\n          - b\n          - |\n            c\n            d"
     )
-    assert str(refused) == f"{refused.reason}; to paste:\n{refused.block}"
+    assert refused.told == f"{refused.reason}; to paste:\n{refused.block}"
+    assert str(refused) == f"{refused.place}: {refused.told}"
 
 
 def test_refusal_of_an_item_has_its_dash():
@@ -607,7 +612,7 @@ def test_refusal_of_an_item_has_its_dash():
 def test_refusal_without_a_value_has_no_block():
     """Where there is nothing to paste, the reason is all."""
     refused = refusal("k: 1\n", {("k",): object()})
-    assert (refused.block, str(refused)) == ("", refused.reason)
+    assert (refused.block, refused.told) == ("", refused.reason)
 
 
 def test_refusal_of_all_where_one_is_refused():
@@ -622,7 +627,7 @@ def test_refusal_of_edits_that_only_fail_together(monkeypatch):
         "pytest_highway.editing.edit._Plan.is_kept", lambda plan, *_: len(plan._changes) < 2
     )
     refused = refusal("k: 1\nl: 2\n", {("k",): 3, ("l",): 4})
-    assert refused.reason == (
+    assert str(refused).startswith(
         "f.yaml:1:1: 'k', 'l' cannot be updated together: another value of the file would change"
     )
     assert refused.block == "k: 3\nl: 4"
@@ -830,8 +835,9 @@ def test_replace_file_leaves_nothing_behind_when_interrupted(file, monkeypatch, 
 
 # -- any YAML ----------------------------------------------------------------------------------
 #
-# Random data, written in random styles with comments and blank lines everywhere, and random edits
-# of it. What comes out is read by the reader of workflows, not by the editor's own.
+# Random data, written in random styles with comments and blank lines everywhere. Each place of such
+# a file is replaced and each mapping extended, one by one, and several at once at random. What comes
+# out is read by the reader of workflows, not by the editor's own; comments are found by PyYAML.
 
 PIECES = ["x", "golden", "5", "null", "~", "3.10", ".nan", "on", "日本😀", "", " lead", "trail "]
 PIECES += [
@@ -889,7 +895,7 @@ values = scalars | below(scalars | below(scalars))
 documents = below(values | below(values, least=2), least=2)
 
 
-COMMENT = re.compile("# ¤[0-9]+¤ k: v")
+COMMENT = re.compile("#[^\n\r\x85\u2028\u2029]*")
 
 
 class Writer:
@@ -1073,11 +1079,23 @@ def written(random, data):
 
 @st.composite
 def samples(draw):
-    """A file, and edits for it that are of different places."""
+    """A file, and edits to be tried on it."""
     random = draw(st.randoms(use_true_random=False))
     content = draw(documents.map(lambda data: written(random, data)).filter(is_readable))
-    data = parse(content, "f").data
-    return content, draw(edits_of(data))
+    return content, draw(trials_of(parse(content, "f").data))
+
+
+@st.composite
+def trials_of(draw, data):
+    """Edits of these data: some at once, then each place and each new key by itself."""
+    some = cycle(draw(st.lists(values, min_size=2, max_size=5)))
+    new = cycle(draw(st.permutations(NAMES)))
+    trials = [draw(edits_of(data))]
+    for loc in locs_of(data):
+        trials += [{loc: next(some)} for _ in range(2 if loc else 0)]
+        if isinstance(at(data, loc), dict):
+            trials.append({(*loc, next(new)): next(some)})
+    return trials
 
 
 @st.composite
@@ -1121,7 +1139,7 @@ def corpus_samples(draw):
     assume(is_readable(content))
     data = parse(content, "f").data
     assume(len(list(locs_of(data))) > 1)
-    return content, draw(edits_of(data))
+    return content, draw(trials_of(data))
 
 
 def attempt(content, edits):
@@ -1146,12 +1164,47 @@ def faults(before, edits, after):
     around = document.text[:start].rstrip(), document.text[end:]
     checks = {
         "data": repr(parse(after, "f").data) == repr(wanted),
-        "comments": COMMENT.findall(old) == COMMENT.findall(new),
+        "comments": are_in_order(comments_of(old), new),
         "mark": old.startswith("\ufeff") == new.startswith("\ufeff"),
         "before": new.removeprefix("\ufeff").startswith(around[0]),
         "behind": new.endswith(around[1]),
     }
     return [name for name, is_kept in checks.items() if not is_kept]
+
+
+@lru_cache(maxsize=1)  # of a file that is edited again and again
+def comments_of(text):
+    """The comments of a text: what begins with `#` between tokens, or behind `|` and `>`."""
+    text = text.removeprefix("\ufeff")
+    if is_json(text):
+        return []  # and PyYAML does not know all of it
+    found, end = [], 0
+    for token in [*yaml.scan(text, Loader=yaml.CSafeLoader)]:
+        found += COMMENT.findall(text[end : token.start_mark.index])
+        end = max(end, token.end_mark.index)
+        if isinstance(token, yaml.ScalarToken) and token.style in ("|", ">"):
+            found += COMMENT.findall(text[token.start_mark.index : end].splitlines()[0])
+    return found + COMMENT.findall(text[end:])
+
+
+def is_json(text):
+    """Is it JSON?"""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def are_in_order(parts, text):
+    """Are these in a text, one after another?"""
+    end = 0
+    for part in parts:
+        start = text.find(part, end)
+        if start < 0:
+            return False
+        end = start + len(part)
+    return True
 
 
 def reach(document, edits):
@@ -1168,17 +1221,23 @@ def reach(document, edits):
     return min(index[loc] for loc in known), min(ends, default=len(document.text))
 
 
-@given(samples())
-@settings(max_examples=2_000, deadline=None, derandomize=True, database=None)
-def test_any_edit_of_any_yaml(sample):
+@pytest.mark.parametrize(
+    ("strategy", "files"),
+    [pytest.param(samples(), 800, id="any"), pytest.param(corpus_samples(), 1_500, id="nasty")],
+)
+def test_ten_thousand_edits_without_a_silent_change(strategy, files):
     """An edit is refused or does what it says, and then to nothing but its place."""
-    before, edits = sample
-    assert faults(before, edits, attempt(before, edits)) == []
+    tried = Counter()
 
+    @given(strategy)
+    @settings(max_examples=files, deadline=None, derandomize=True, database=None)
+    def try_all(sample):
+        before, trials = sample
+        for edits in trials:
+            after = attempt(before, edits)
+            tried[after != before] += 1
+            assert faults(before, edits, after) == []
 
-@given(corpus_samples())
-@settings(max_examples=1_000, deadline=None, derandomize=True, database=None)
-def test_any_edit_of_nasty_yaml(sample):
-    """The same holds for what people write who mean no good."""
-    before, edits = sample
-    assert faults(before, edits, attempt(before, edits)) == []
+    try_all()
+    assert tried.total() >= 10_000
+    assert tried[True] > 7_000, "most of them are not refused"

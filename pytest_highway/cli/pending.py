@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ import click
 from pytest_highway.plugin.patching import diff_lines
 from pytest_highway.plugin.pending import Entry, find_store, objection, read_store, selected
 from pytest_highway.plugin.rewriting import GoldenEdit
-from pytest_highway.plugin.writing import planned
+from pytest_highway.plugin.writing import agreed, planned
 
 __all__ = ["cache_dir", "ids", "pending", "shown_diff"]
 
@@ -42,35 +42,50 @@ def pending(ids: tuple[str, ...], cache_dir: Path | None, as_json: bool) -> None
     here = Path.cwd()
     store = read_store(find_store(here, cache_dir))
     entries = selected(store, ids, here)
+    faults = _Faults([edit for each in store["cases"] for edit in each["wanted"]["edits"]])
     if as_json:
-        rows = [_row(entry) for entry in entries]
+        rows = [_row(entry, faults) for entry in entries]
         click.echo(json.dumps({"rootdir": store["rootdir"], "cases": rows}, indent=2))
         return
     for entry in entries:
-        _tell(entry)
+        _tell(entry, faults)
     if entries:
         click.echo("to write all of it: highway accept; one by one: highway review")
     else:
         click.echo("nothing is pending")
 
 
-def _tell(entry: Entry) -> None:
+class _Faults:
+    """Why what is pending cannot be written: params that disagree, or no edit that does it."""
+
+    def __init__(self, pending: Sequence[GoldenEdit]) -> None:
+        found, refused = agreed(pending)
+        self._agreed = {(each["path"], *each["loc"]) for each in found}
+        self._refused = dict(refused)
+
+    def __getitem__(self, edit: GoldenEdit) -> str:
+        if (edit["path"], *edit["loc"]) in self._agreed:
+            return shown_diff(edit)[1]
+        return self._refused[edit["shown"]]
+
+
+def _tell(entry: Entry, faults: _Faults) -> None:
     click.echo(entry["id"])
     for edit in entry["wanted"]["edits"]:
-        _, why = shown_diff(edit)
+        why = faults[edit]
         what = f"not to be written: {why}" if why else _kind(edit)
         click.echo(f"  {edit['shown']}: {what}")
     if why := objection(entry["wanted"]):
         click.echo(f"  not to be accepted: {why}")
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: Entry, faults: _Faults) -> dict[str, object]:
     why = objection(entry["wanted"])
     changes = []
     for edit in entry["wanted"]["edits"]:
-        diff, fault = shown_diff(edit)
+        diff, _ = shown_diff(edit)
         row = {"place": edit["shown"], "file": edit["path"], "kind": _kind(edit)}
-        changes.append({**row, "diff": diff, "fault": fault})
+        changes.append({**row, "diff": diff, "fault": faults[edit]})
     return {"id": entry["id"], "fault": why, "changes": changes}
 
 

@@ -48,16 +48,19 @@ class EditRefused(HighwayError):
     """A file that is left as it is: `reason` in one sentence, `block` the YAML to paste instead.
 
     `block` has its key or `-` with it and is indented as at its place; it is empty where it is not
-    the value that cannot be put there.
+    the value that cannot be put there. `place` is `file:line:column` or a path, if known; `told` is
+    all but that, for whoever names the place anyway.
     """
 
-    def __init__(self, reason: str, block: str = "") -> None:
+    def __init__(self, reason: str, block: str = "", place: str = "") -> None:
         self.reason = reason
         self.block = block
-        super().__init__(reason, block)
+        self.place = place
+        self.told = f"{reason}; to paste:\n{block}" if block else reason
+        super().__init__(reason, block, place)
 
     def __str__(self) -> str:
-        return f"{self.reason}; to paste:\n{self.block}" if self.block else self.reason
+        return f"{self.place}: {self.told}" if self.place else self.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +216,21 @@ class _Editor:
 
     def _refused(self, edit: Edit, why: str) -> EditRefused:
         place = ".".join(map(str, edit.loc))
-        finding = self._document.diagnostic(edit.loc, f"{place!r} cannot be updated: {why}")
-        return EditRefused(finding.headline(), self._block(edit))
+        return EditRefused(
+            f"{place!r} cannot be updated: {why}", self._block(edit), self._shown(edit.loc)
+        )
 
     def _refused_together(self, edits: Sequence[Edit], why: str) -> EditRefused:
         places = listed([".".join(map(str, each.loc)) for each in edits])
-        finding = self._document.diagnostic((), f"{places} cannot be updated together: {why}")
-        return EditRefused(finding.headline(), "\n".join(map(self._block, edits)))
+        return EditRefused(
+            f"{places} cannot be updated together: {why}",
+            "\n".join(map(self._block, edits)),
+            self._shown(()),
+        )
+
+    def _shown(self, loc: Loc) -> str:
+        line, column = self._document.position(loc)
+        return f"{self._document.path}:{line}:{column}"
 
     def _block(self, edit: Edit) -> str:
         """What to paste: the entry of a mapping or a list, in the column of its first one."""
@@ -349,7 +360,7 @@ def replace_file(file: Path, before: bytes, after: bytes) -> None:
     except (OSError, RuntimeError) as error:
         # RuntimeError: links in a circle, up to Python 3.12.
         reason = getattr(error, "strerror", None) or str(error)
-        raise EditRefused(f"{file}: cannot be replaced: {reason}") from None
+        raise EditRefused(f"cannot be replaced: {reason}", place=str(file)) from None
 
 
 def _replace(target: Path, before: bytes, after: bytes) -> None:
@@ -369,7 +380,7 @@ def _replace(target: Path, before: bytes, after: bytes) -> None:
         shutil.copymode(target, temporary)
         # As late as can be, so that a change meanwhile has no time to go unseen.
         if target.read_bytes() != before:
-            raise EditRefused(f"{target}: changed since it was read; run again")
+            raise EditRefused("changed since it was read; run again", place=str(target))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

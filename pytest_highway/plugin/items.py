@@ -30,9 +30,9 @@ from pytest_highway.plugin.advice import accepting
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
 from pytest_highway.plugin.golden import clashes, golden_path, read_golden
 from pytest_highway.plugin.keeping import keep_text
-from pytest_highway.plugin.ledger import WANTED, note_file
+from pytest_highway.plugin.ledger import REFUSED, WANTED, note_file
 from pytest_highway.plugin.marks import MarkReader
-from pytest_highway.plugin.options import is_strict, mode_of
+from pytest_highway.plugin.options import asks_to_write, is_strict, mode_of
 from pytest_highway.plugin.recorded import recording_of
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.plugin.scrubs import Scrubs
@@ -349,7 +349,8 @@ class CaseItem(WorkflowItem):
             return
         advice = f"not updated: {why_not}" if mode else ""
         if not why_not:
-            advice = self._advice(failures)
+            here = self.config.invocation_params.dir
+            advice = accepting(self.path, self.case, here, failures)
         how = Shown(
             self.config.getoption("verbose", 0),
             "\n".join(filter(None, [advice, hint])),
@@ -364,26 +365,24 @@ class CaseItem(WorkflowItem):
 
     def _note(self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat) -> str:
         """Let the report carry what would be written; an empty text, or why nothing will be."""
-        if run.faults:
-            return "the stubs do not fit the run; mend them first"
         if self.get_closest_marker("xfail") is not None:
             return "the case is marked xfail, so it is meant to fail"
         # Imported here: only a run with a failing case pays for it.
         from pytest_highway.plugin.noting import Subject, wanted_of
+        from pytest_highway.plugin.writing import reason_of
 
         mode = mode_of(self.config)
         subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
         try:
             self.stash[WANTED] = wanted_of(subject, run, failures, repeat)
         except (HighwayError, OSError) as error:
-            return str(error)
+            why = run.redactor.rendered(reason_of(error))
+            if asks_to_write(self.config):
+                first = run.faults[0].loc if run.faults else failures[0].loc
+                finding = case.origin.fault(first, "")
+                self.stash[REFUSED] = f"{finding.path}:{finding.position.line}", why
+            return why
         return ""
-
-    def _advice(self, failures: list[Failure]) -> str:
-        """The command that would write what came, where that may be what is wanted."""
-        if not failures:
-            return ""
-        return accepting(self.path, self.name, self.config.invocation_params.dir, failures)
 
 
 class WorkflowRunner:

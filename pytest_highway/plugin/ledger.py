@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
@@ -24,15 +24,18 @@ from pytest_highway.plugin.unused import unused_goldens
 if TYPE_CHECKING:
     from pytest_highway.plugin.noting import Wanted
 
-__all__ = ["WANTED", "Ledger", "ledger_of", "note_file"]
+__all__ = ["REFUSED", "WANTED", "Ledger", "ledger_of", "note_file"]
 
 WANTED = pytest.StashKey["Wanted"]()
+# Where a case stands that no edit would mend, as `file:line`, and why.
+REFUSED = pytest.StashKey[tuple[str, str]]()
 # By file, the node id of each of its items with its golden file, or nothing.
 READ = pytest.StashKey[dict[str, dict[str, str]]]()
 NAME = "highway-ledger"
 # The names under which reports and workers carry what is noted, as JSON: on its way from a worker a
 # number below -2**31 would end the session, and so would half of a surrogate pair.
 ATTRIBUTE = "highway_wanted"
+REFUSAL = "highway_refused"
 OUTPUT = "highway_read"
 ENDINGS = (".yaml", ".yml", ".json")
 
@@ -41,6 +44,9 @@ FILTERS = (
     *("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise"),
     *("collectonly", "pyargs"),
 )
+
+
+T = TypeVar("T")
 
 
 class Node(Protocol):
@@ -64,10 +70,17 @@ def note_file(file: pytest.File, goldens: Mapping[str, str]) -> None:
     file.config.stash.setdefault(READ, {})[str(file.path)] = dict(goldens)
 
 
+def _move(item: pytest.Item, key: pytest.StashKey[T], report: pytest.TestReport, name: str) -> None:
+    if key in item.stash:
+        setattr(report, name, json.dumps(item.stash[key]))
+        del item.stash[key]  # A further run of the item may want nothing.
+
+
 class Ledger:
     """What one session has seen of workflows.
 
-    `wanted` is what cases want written and `read` the files, as in `note_file`; `passed` are the
+    `wanted` is what cases want written, `refused` where and why others cannot be mended although
+    that is asked for, and `read` the files, as in `note_file`; `passed` are the
     node ids of items that did, or failed as they should, `failed` says why one that wants nothing
     did; `ran` tells that there was any. Known at
     the end: whether the session `is_complete`, and the goldens that are `unused`, or, in `unseen`,
@@ -78,6 +91,7 @@ class Ledger:
         self.config = config
         self.roots = roots
         self.wanted: dict[str, Wanted] = {}
+        self.refused: dict[str, tuple[str, str]] = {}
         self.read: dict[str, dict[str, str]] = {}
         self.passed: set[str] = set()
         self.failed: dict[str, str] = {}
@@ -97,9 +111,9 @@ class Ledger:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Let the report of a call carry what its case wants written."""
         report = yield
-        if report.when == "call" and WANTED in item.stash:
-            setattr(report, ATTRIBUTE, json.dumps(item.stash[WANTED]))
-            del item.stash[WANTED]  # A further run of the item may want nothing.
+        if report.when == "call":
+            _move(item, WANTED, report, ATTRIBUTE)
+            _move(item, REFUSED, report, REFUSAL)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -112,6 +126,9 @@ class Ledger:
             self.was_skipped = True
         elif report.when == "call":
             self.wanted.pop(report.nodeid, None)
+            self.refused.pop(report.nodeid, None)
+            if refused := getattr(report, REFUSAL, None):
+                self.refused[report.nodeid] = json.loads(refused)
             if wanted := getattr(report, ATTRIBUTE, None):
                 self.wanted[report.nodeid] = json.loads(wanted)
             elif report.failed:
@@ -161,7 +178,8 @@ class Ledger:
         asked = ("--highway-second-run", "--highway-prune", "--highway-patch")
         cache = getattr(self.config, "cache", None)  # not with -p no:cacheprovider
         was_pending = cache is not None and cache.get(PENDING, None) is not None
-        return bool(self.wanted or self.unused or was_pending or any(map(option, asked)))
+        seen = self.wanted or self.refused or self.unused or was_pending
+        return bool(seen or any(map(option, asked)))
 
     def _roots(self) -> list[Path]:
         """The folders `workflows` that lie in what the command line names."""

@@ -67,6 +67,8 @@ def wanted_of(
     Raises `EditRefused` when no edit would mend it, and `SourceError` when a file that is to be
     written has been broken since it was read.
     """
+    if run.faults:
+        raise EditRefused("the stubs do not fit the run; mend them first")
     file, shown, case, mode = subject
     if mode == "new" and (why := new_golden_fault(failures)):
         raise EditRefused(why)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_highway.plugin.noting import Mode
 
-__all__ = ["PENDING", "REQUEST", "asked_for", "is_strict", "mode_of"]
+__all__ = ["PENDING", "REQUEST", "asked_for", "asks_to_write", "is_strict", "mode_of"]
 
 # Where pytest's cache holds what the last run saw.
 PENDING = "highway/pending"
@@ -29,6 +29,11 @@ def mode_of(config: pytest.Config) -> Mode:
     if config.getoption("--highway-update"):
         return "all"
     return "new" if config.getoption("--highway-update-new") else ""
+
+
+def asks_to_write(config: pytest.Config) -> bool:
+    """Whether what cases want is to be written, to their files or as a patch."""
+    return bool(mode_of(config) or config.getoption("--highway-patch"))
 
 
 def is_strict(config: pytest.Config) -> bool:

@@ -5,8 +5,8 @@
     neither                         what cases want is kept as pending, for `highway accept`
     --highway-prune                 after a green run of everything: unused goldens are removed
 
-Only the controller comes here, once. When the session was interrupted it writes no golden. What was
-done is told line by line, each with its place; a refusal makes the session fail.
+Only the controller comes here, once. When the session was interrupted it writes no golden, and says
+so. What was done is told line by line, each with its place; a refusal makes the session fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pytest_highway.errors import HighwayError
 from pytest_highway.plugin.noting import Wanted
-from pytest_highway.plugin.options import PENDING, is_strict, mode_of
+from pytest_highway.plugin.options import PENDING, asks_to_write, is_strict, mode_of
 from pytest_highway.plugin.patching import patch_base, patch_of
 from pytest_highway.plugin.pending import entries_of, pending_of
 from pytest_highway.plugin.registries import HighwayWarning
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["conclude"]
 
+WRITING = {"all": "--highway-update", "new": "--highway-update-new", "": "--highway-patch"}
+
 
 def conclude(ledger: Ledger) -> tuple[list[str], bool]:
     """Do what is asked for; returns what to tell of it, and whether all is well."""
@@ -50,11 +52,15 @@ def conclude(ledger: Ledger) -> tuple[list[str], bool]:
         return [], True
     session = _Conclusions(ledger)
     patch = option("--highway-patch")
-    is_written = ledger.is_complete and bool(mode_of(ledger.config))
+    mode = mode_of(ledger.config)
+    is_written = ledger.is_complete and bool(mode)
     if is_written:
         session.update()
     elif patch and ledger.is_complete:
         session.make_patch(ledger.config.invocation_params.dir / patch)
+    elif ledger.wanted and asks_to_write(ledger.config):
+        why = "nothing was written: the session did not come to its end"
+        session.refused.append(Refusal(WRITING[mode], why))
     _keep_pending(ledger, is_written)
     if ledger.unused and not session.refused:
         session.tell_unused(prune=option("--highway-prune"))
@@ -134,6 +140,7 @@ class _Conclusions:
         edits, refused = agreed(edits)
         changes, impossible = planned(edits)
         self.refused += [*refused, *impossible]
+        self.refused += [Refusal(*each) for _, each in sorted(self.ledger.refused.items())]
         return changes
 
     def _is_fresh(self, wanted: Wanted) -> bool:

@@ -4,8 +4,8 @@
                    \\------- Refusals -------------/
 
 An expectation that several cases share (the params of one text) is written only when all of them
-want the same there. A file is changed as a whole, atomically, and only if it still is what the
-cases have seen; what cannot be done is a refusal, and of that file nothing is written.
+want the same there. A file is changed once, atomically, and only if it still is what the cases have
+seen; what cannot be done by itself is a refusal, and the rest of the file is changed without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_highway.editing.edit import Edit, EditRefused, edited, replace_file
+from pytest_highway.editing.edit import Edit, EditRefused, edited, rendered, replace_file
 from pytest_highway.errors import HighwayError
 from pytest_highway.plugin.rewriting import GoldenEdit, digest
 from pytest_highway.serialization import to_json
@@ -78,10 +78,19 @@ def agreed(edits: Iterable[GoldenEdit]) -> tuple[list[GoldenEdit], list[Refusal]
         elif len(wanted) < first["sharers"]:
             why = f"of {first['sharers']} params only {', '.join(wanted)} would change it"
         if why:
+            blocks = "\n".join(map(_block, wanted.values()))
+            why = f"{why}; to paste, into a case of its own:\n{blocks}"
             refused.append(Refusal(first["shown"], why))
         else:
             found.append(first)
     return found, refused
+
+
+def _block(edit: GoldenEdit) -> str:
+    """What one case would have there, as YAML to paste."""
+    last = edit["loc"][-1]
+    entry = {last: edit["value"]} if isinstance(last, str) else [edit["value"]]
+    return f"    # {edit['case']}\n{rendered(entry, 4)}"
 
 
 def planned(edits: Sequence[GoldenEdit]) -> tuple[list[FileChange], list[Refusal]]:
@@ -91,17 +100,45 @@ def planned(edits: Sequence[GoldenEdit]) -> tuple[list[FileChange], list[Refusal
         by_file.setdefault(edit["path"], []).append(edit)
     changes: list[FileChange] = []
     refused: list[Refusal] = []
-    for path, wanted in by_file.items():
-        places = tuple(dict.fromkeys(each["shown"] for each in wanted))
-        try:
-            changes.append(FileChange(Path(path), *_rewritten(Path(path), wanted), places))
-        except (HighwayError, OSError) as error:
-            refused += [Refusal(each, reason_of(error)) for each in places]
+    for wanted in by_file.values():
+        possible, impossible = _planned_file(wanted)
+        changes += possible
+        refused += impossible
     return changes, refused
 
 
+def _planned_file(edits: Sequence[GoldenEdit]) -> tuple[list[FileChange], list[Refusal]]:
+    """What one file would become by these; what cannot be done by itself is left out."""
+    if not edits:
+        return [], []
+    places = tuple(dict.fromkeys(each["shown"] for each in edits))
+    file = Path(edits[0]["path"])
+    try:
+        return [FileChange(file, *_rewritten(file, edits), places)], []
+    except (HighwayError, OSError) as error:
+        why = reason_of(error)
+    faults = [_fault(each) for each in edits]
+    if not any(faults):
+        return [], [Refusal(place, why) for place in places]
+    left = [Refusal(edit["shown"], why) for edit, why in zip(edits, faults, strict=True) if why]
+    possible = [edit for edit, why in zip(edits, faults, strict=True) if not why]
+    changes, refused = _planned_file(possible)
+    return changes, [*refused, *dict.fromkeys(left)]
+
+
+def _fault(edit: GoldenEdit) -> str:
+    """Why an edit cannot be done by itself, or nothing."""
+    try:
+        _rewritten(Path(edit["path"]), [edit])
+    except (HighwayError, OSError) as error:
+        return reason_of(error)
+    return ""
+
+
 def reason_of(error: Exception) -> str:
-    """Why something cannot be done, in words for its reader."""
+    """Why something cannot be done, in words for a reader who is told the place beside it."""
+    if isinstance(error, EditRefused):
+        return error.told
     return getattr(error, "strerror", None) or str(error)
 
 
