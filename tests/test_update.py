@@ -62,6 +62,7 @@ def test_a_missing_golden_is_created(pytester: pytest.Pytester, write: Write, fl
     [
         ("old\n", SAID),
         ("old\r\n", SAID.replace("\n", "\r\n")),
+        ("\ufeffold\r\n", "\ufeff" + SAID.replace("\n", "\r\n")),
         ("say: * (glob)\n  info: bye\n", "say: * (glob)\n  info: hello\nrun: success\n"),
     ],
 )

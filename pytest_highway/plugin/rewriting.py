@@ -90,11 +90,12 @@ def _file_edit(file: Path, shown: str, case: Case, failure: Failure) -> GoldenEd
     except FileNotFoundError:
         before, known = b"", ""
     place = Path(shown).parent / path.relative_to(file.parent)
+    start = "\ufeff" if before.startswith(codecs.BOM_UTF8) else ""
     end = "\r\n" if b"\r\n" in before else "\n"
     return GoldenEdit(
         path=str(path),
         loc=[],
-        value=_text(failure.update, end),
+        value=start + _text(failure.update, end),
         digest=known,
         shown=f"{place.as_posix()}:1",
         case=case.name,
