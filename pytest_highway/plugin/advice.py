@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_highway.cases.expectations import NOTHING, Failure
-from pytest_highway.plugin.golden import golden_path
+from pytest_highway.cases.golden import golden_path
 
 __all__ = ["accepting"]
 
