@@ -196,8 +196,9 @@ FLOORS = [
     ["plugin: items"],
     ["plugin"],
     [
-        """cli: main arguments display outcome rehearsal recording run files findings validate
-        tools drawing course diagrams graph schema new tables writing statistics history streams""",
+        """cli: main arguments display displays live github progress outcome rehearsal recording
+        run files findings validate tools drawing course diagrams graph schema new tables writing
+        statistics history streams""",
     ],
     ["cli: pending accept review"],
 ]
