@@ -40,7 +40,7 @@ class GithubDisplay(PlainDisplay):
         super().__init__(secrets)
         self._plan = plan
         self._kept: dict[str, list[str]] = {}  # lines of tasks that have not ended
-        self._told: set[str] = set()  # tasks that have an annotation
+        self._told: set[str] = set()  # tasks that were told as errors
 
     def show(self, event: Event) -> None:
         """Show one event, or keep its lines for the group of its task."""
@@ -53,9 +53,9 @@ class GithubDisplay(PlainDisplay):
         elif kept is not None:
             kept += self._lines(words_of(event, None))
         else:
-            super().show(event)
             if type(event) is TaskStarted:
                 self._kept[event.path] = []
+            super().show(event)
 
     def say(self, line: str) -> None:
         """Print lines, none of which is a command."""
@@ -76,7 +76,12 @@ class GithubDisplay(PlainDisplay):
         self._group(f"{event.path}: {words}", lines)
         is_own = event.fault is not None and event.fault.task in ("", event.path)
         if event.status in FAILURES and is_own:
-            self._annotate(event.path, f"{event.path}: {event.fault}")
+            node = _located(self._plan, event.path)[1]
+            is_error = node is None or _counts(node)
+            if is_error:
+                self._told.add(event.path)
+            message = f"{event.path}: {event.fault}"
+            self._annotate(event.path, message, "error" if is_error else "warning")
 
     def _group(self, title: str, lines: Iterable[str]) -> None:
         body = [*lines]
@@ -92,16 +97,14 @@ class GithubDisplay(PlainDisplay):
         return [_inert(each) for each in self._shown_text(text).splitlines()]
 
     def _annotate_run(self, event: RunEnded) -> None:
-        """A failure of the run that no task has told."""
+        """A failure of the run that was not told as an error of its task."""
         fault = event.fault
         if event.status == "failed" and fault is not None and fault.task not in self._told:
             self._annotate(fault.task, f"{fault.task or 'run'}: {fault}")
 
-    def _annotate(self, path: str, message: str) -> None:
-        self._told.add(path)
+    def _annotate(self, path: str, message: str, severity: Severity = "error") -> None:
         plan, node = _located(self._plan, path)
         loc: Loc = () if node is None else node.loc
-        severity: Severity = "error" if node is None or _counts(node) else "warning"
         found = plan.document.diagnostic(loc, self._shown_text(message), severity=severity)
         click.echo(annotation(found))
 
