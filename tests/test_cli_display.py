@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from real_calls import PATIENCE, started
 from terminals import COMMAND, Shown, frames, in_terminal, plain_environment
 
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
@@ -144,9 +145,8 @@ def test_a_terminal_keeps_the_lines_of_what_ended(tmp_path: Path) -> None:
     ids=["runs", "dependency", "lock", "slot", "bulkhead", "retry", "wait", "loop", "many"],
 )
 def test_a_terminal_shows_what_runs_and_what_waits_for_what(
-    tasks: str, top: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tasks: str, top: str, wanted: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     indented = "".join(f"  {line}\n" for line in tasks.splitlines())
     shown = shown_while("some", f"name: some\n{top}\ntasks:\n{indented}", tmp_path, wanted)
     assert shown.code == 0
@@ -344,18 +344,11 @@ def test_what_a_tool_prints_is_no_command_to_github(tmp_path: Path) -> None:
 def test_github_sees_what_was_cut_off_by_a_second_ctrl_c(tmp_path: Path) -> None:
     """The lines that were kept for the group of a task are printed."""
     (tmp_path / "slow.yaml").write_text(SLOW.replace("touch cleaned", "touch cleaning; sleep 300"))
-    process = subprocess.Popen(
-        [*COMMAND, "run", "slow.yaml"],
-        cwd=tmp_path,
-        env=plain_environment(GITHUB_ACTIONS="true", PYTHONUNBUFFERED="1"),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process:
+    command, environment = [*COMMAND, "run", "slow.yaml"], plain_environment(GITHUB_ACTIONS="true")
+    with started(command, cwd=tmp_path, env=environment) as process:
+        assert process.stdout is not None
         for awaited in ("wait: started\n", "clean: started\n"):
-            while process.stdout.readline() != awaited:
-                pass
+            assert awaited in iter(process.stdout.readline, "")
             process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out.splitlines()[-1]) == (130, "clean: cut off")
