@@ -54,7 +54,7 @@ SELDOM = {"pytest", "rich", "asyncio", "httpx", "respx", "redis", "filelock", "j
         (["run", "small.yaml", "--no-history"], SELDOM | {"sqlite3"}),
         (["run", "small.yaml"], SELDOM),
     ],
-    ids=" ".join,
+    ids=["version", "help", "validate", "graph", "run without history", "run"],
 )
 def test_a_command_imports_only_what_it_needs(
     arguments: list[str],

@@ -76,16 +76,12 @@ class PlainDisplay:
     def close(self) -> None:
         """Nothing is left on the screen that would have to be taken off."""
 
-    def _shown_text(self, line: str) -> str:
-        """A line of ours without secrets."""
-        return self._secrets.redactor.rendered(line)
-
     def _lines_of(self, text: str) -> list[str]:
         """A text of ours without secrets; of many lines the others stand behind a bar.
 
         So no text of a tool can draw on a terminal, nor begin a line as a command of a CI service.
         """
-        first, *others = self._shown_text(text).split("\n")
+        first, *others = self._secrets.redactor.rendered(text).split("\n")
         return [one_line(first), *(f"  | {one_line(each)}" for each in others)]
 
 

@@ -11,7 +11,7 @@ process printed stands in its group, too. A task that failed is shown at its lin
 warning where something else is to stand in for it, or it is not critical.
 
 GitHub takes any line that begins with `::`, or has `##[` in it, for a command. What comes from
-tools is never one: such a line gets a sign before it.
+tools is never one: such a line stands behind a bar.
 """
 
 from __future__ import annotations
@@ -51,16 +51,11 @@ class GithubDisplay(PlainDisplay):
             super().show(event)
             self._annotate_run(event)
         elif kept is not None:
-            kept += self._lines(words_of(event, None))
+            kept += self._lines_of(words_of(event, None))
         else:
             if type(event) is TaskStarted:
                 self._kept[event.path] = []
             super().show(event)
-
-    def say(self, line: str) -> None:
-        """Print lines, none of which is a command."""
-        for each in self._lines(line):
-            click.echo(each)
 
     def close(self) -> None:
         """Print what has been kept of tasks that were cut off."""
@@ -88,13 +83,13 @@ class GithubDisplay(PlainDisplay):
         if not body:
             self.say(title)
             return
-        click.echo(f"::group::{escaped(one_line(self._shown_text(title)))}")
+        click.echo(f"::group::{escaped(one_line(self._secrets.redactor.rendered(title)))}")
         for line in body:
             click.echo(line)
         click.echo("::endgroup::")
 
-    def _lines(self, text: str) -> list[str]:
-        return [_inert(each) for each in self._shown_text(text).splitlines()]
+    def _lines_of(self, text: str) -> list[str]:
+        return [_inert(each) for each in super()._lines_of(text)]
 
     def _annotate_run(self, event: RunEnded) -> None:
         """A failure of the run that was not told as an error of its task."""
@@ -105,7 +100,9 @@ class GithubDisplay(PlainDisplay):
     def _annotate(self, path: str, message: str, severity: Severity = "error") -> None:
         plan, node = _located(self._plan, path)
         loc: Loc = () if node is None else node.loc
-        found = plan.document.diagnostic(loc, self._shown_text(message), severity=severity)
+        found = plan.document.diagnostic(
+            loc, self._secrets.redactor.rendered(message), severity=severity
+        )
         click.echo(annotation(found))
 
 
@@ -135,4 +132,4 @@ def _printed(value: object) -> Iterator[str]:
 def _inert(line: str) -> str:
     """A line that GitHub takes for no command."""
     line = line.replace("##[", "## [")
-    return f"| {line}" if line.lstrip().startswith("::") else line
+    return f"  | {line}" if line.lstrip().startswith("::") else line
