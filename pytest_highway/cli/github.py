@@ -51,7 +51,8 @@ class GithubDisplay(PlainDisplay):
             super().show(event)
             self._annotate_run(event)
         elif kept is not None:
-            kept += self._lines_of(words_of(event, None))
+            words = words_of(event, None)
+            kept += self._lines_of(words) if words else []
         else:
             if type(event) is TaskStarted:
                 self._kept[event.path] = []
