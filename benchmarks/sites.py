@@ -21,6 +21,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from packaging.requirements import Requirement
 
@@ -40,12 +41,16 @@ SHOWN_OUTPUT = 2_000
 class Process:
     """A process that has ended: CPU seconds (user and system), exit status and output.
 
+    `wall` are the seconds that it took, `peak` its largest resident size in MB.
+
     `tail` is the end of what it printed to standard output and error; `output` is all of it.
     """
 
     cpu: float
     status: int
     output: str
+    wall: float
+    peak: float
 
     @property
     def tail(self) -> str:
@@ -114,6 +119,7 @@ def spawn(site: Path, arguments: Sequence[str], folder: Path) -> Process:
     environment |= {**FIXED, "PYTHONPATH": str(site)}
     # A file and not a pipe: nobody has to read while the process is measured.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        before = monotonic()
         process = subprocess.Popen(
             [sys.executable, "-S", *arguments],
             cwd=folder,
@@ -123,6 +129,9 @@ def spawn(site: Path, arguments: Sequence[str], folder: Path) -> Process:
             stderr=subprocess.STDOUT,
         )
         _, status, usage = os.wait4(process.pid, 0)
+        wall = monotonic() - before
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
-        return Process(usage.ru_utime + usage.ru_stime, process.returncode, output.read())
+        cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+        peak /= 1e6 if sys.platform == "darwin" else 1e3
+        return Process(cpu, process.returncode, output.read(), wall, peak)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from tool_host import RecordingHost
 
@@ -44,13 +46,35 @@ class LooseCall(RecordingHost):
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and was not waited for does not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    found = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, timeout=PATIENCE
+    )
     return bool(found.stdout.strip()) and not found.stdout.strip().startswith("Z")
 
 
+# Seconds for what takes a moment, on a machine that has much else to do.
+PATIENCE = 60.0
+
+
+@contextmanager
+def started(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A started process whose output is text in a pipe; it is killed when the test leaves it.
+
+    Popen's own `with` waits for it instead, forever in a test that has failed half way.
+    """
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            pipe.close()
+
+
 def looks() -> Iterator[None]:
-    """Some seconds' worth of looks at something that is to happen; fails when it does not."""
-    for _ in range(1000):
+    """A minute's worth of looks at something that is to happen; fails when it does not."""
+    for _ in range(round(PATIENCE / 0.02)):
         yield
         time.sleep(0.02)
     raise AssertionError("it did not happen")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -13,18 +14,65 @@ from pytest_highway.cli.main import commands, main
 from pytest_highway.errors import HighwayError
 
 
-def highway(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from pytest_highway.cli.main import main; main()"
+def highway(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    code = f"{before}from pytest_highway.cli.main import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
-def test_help_names_every_command_with_one_line() -> None:
+def test_help_names_every_command_with_its_own_first_line() -> None:
+    """The lines stand in the table, so that help imports no command; they may not differ."""
     result = highway("--help")
     assert result.returncode == 0
-    listed = result.stdout.partition("Commands:")[2].splitlines()[1:]
-    assert [line.split()[0] for line in listed if len(line.split()) > 1] == list(module.COMMANDS)
+    listed = result.stdout.partition("Commands:")[2].split("\n")[1:]
+    shown = [each.split(maxsplit=1) for each in listed if each]
+    context = click.Context(commands)
+    own = {name: commands.get_command(context, name) for name in module.COMMANDS}
+    assert shown == [
+        [name, each.get_short_help_str(limit=100)] for name, each in own.items() if each
+    ]
+
+
+FLOW = "name: small\ntasks:\n  say: {function: tools.log.info, args: [hi]}\n"
+# What some commands need and others must not wait for.
+MODELS = {"pydantic", "yaml", "sqlite3"}
+SELDOM = {"pytest", "rich", "asyncio", "httpx", "respx", "redis", "filelock", "jsonschema"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--version"], MODELS | SELDOM),
+        (["--help"], MODELS | SELDOM),
+        (["validate", "small.yaml"], SELDOM),
+        (["graph", "small.yaml"], SELDOM),
+        (["run", "small.yaml", "--no-history"], SELDOM | {"sqlite3"}),
+        (["run", "small.yaml"], SELDOM),
+    ],
+    ids=["version", "help", "validate", "graph", "run without history", "run"],
+)
+def test_a_command_imports_only_what_it_needs(
+    arguments: list[str],
+    unwanted: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Start-up is felt with every call, and imports are nearly all of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(FLOW)
+    shows = (
+        "import atexit, sys; there = {*sys.modules};"
+        "atexit.register(lambda: print('loaded', *({*sys.modules} - there)));"
+    )
+    result = highway(*arguments, before=shows)
+    *_, loaded = result.stdout.splitlines()
+    assert (result.returncode, loaded.split()[0]) == (0, "loaded"), result.stderr
+    assert unwanted & set(loaded.split()) == set()
 
 
 def test_an_unknown_command_is_bad_input() -> None:

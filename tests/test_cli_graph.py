@@ -271,7 +271,7 @@ def test_graphviz_takes_every_drawing_without_a_warning(
         (["flow.yaml", "--case", "hapy"], "did you mean 'happy'?"),
         (["flow.yaml", "--case", "with_fixtures"], "it needs pytest's fixtures"),
         (["flow.yaml", "--case", "happy", "--run", "last"], "exclude each other"),
-        (["flow.yaml", "--run", "last"], "has no run 'last'"),
+        (["flow.yaml", "--run", "last"], "there is no history at 'sqlite:.highway/history.sqlite'"),
         (["broken.yaml"], "tools.log.inf"),
         (["nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -279,9 +279,10 @@ def test_graphviz_takes_every_drawing_without_a_warning(
 def test_what_cannot_be_drawn_is_bad_input(
     arguments: list[str], message: str, write: Write, call: Call
 ) -> None:
-    write({**FILES, "broken.yaml": BROKEN})
+    folder = write({**FILES, "broken.yaml": BROKEN})
     done = call("graph", *arguments)
     assert (done.code, done.out, message in done.err) == (2, "", True)
+    assert not (folder / ".highway").exists()
 
 
 def test_a_run_that_was_cut_off_shows_what_was_running() -> None:

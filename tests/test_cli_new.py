@@ -61,3 +61,37 @@ def test_a_name_that_the_disk_does_not_take_is_bad_input(write: Write, call: Cal
     write({})
     done = call("new", "x" * 300)
     assert (done.code, "cannot be written: File name too long" in done.err) == (2, True)
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    write: Write, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a workflow would be collected as a broken one."""
+    folder = write({})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    message = f"{FILE} cannot be written: No space left on device\n"
+    assert call("new", "first") == (2, "", message)
+    assert not (folder / "workflows").exists()
+
+
+def test_a_link_that_leads_nowhere_stays(write: Write, call: Call) -> None:
+    """What it names is not made either."""
+    folder = write({"workflows/other.txt": ""})
+    (folder / FILE).symlink_to("nowhere")
+    assert call("new", "first") == (2, "", f"{FILE} is there already; it stays as it is\n")
+    assert (folder / FILE).is_symlink()
+    assert sorted(each.name for each in (folder / "workflows").iterdir()) == [
+        "first.workflow.yaml",
+        "other.txt",
+    ]
+
+
+def test_the_file_has_the_usual_mode(write: Write, call: Call) -> None:
+    folder = write({})
+    (folder / "beside").touch()
+    call("new", "first")
+    assert (folder / FILE).stat().st_mode == (folder / "beside").stat().st_mode

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from real_calls import PATIENCE, content_of, gone, started
+from terminals import COMMAND, plain_environment
 
 from pytest_highway.cli.main import main
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
@@ -137,3 +140,44 @@ def test_another_value_is_resumed_only_when_told_to(highway: Highway) -> None:
     code, _, err = highway("--resume", "last", "--var", "code=0")
     assert (code, "variable 'code' was 3 and would be 0" in err) == (2, True)
     assert highway("--resume", "last", "--var", "code=0", "--accept-changes")[0] == 0
+
+
+SLEEPY = """\
+name: sleepy
+tasks:
+  wait: {function: tools.shell.run, args: ["echo $$ > pid; sleep 300 & echo $! > pid2; wait"]}
+  after: {function: tools.shell.run, args: ["touch after"], dependencies: [wait]}
+  clean: {function: tools.shell.run, args: ["touch cleaned"], finally: true}
+"""
+
+
+def test_ctrl_c_runs_finally_tasks_leaves_no_process_and_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else begins, and the exit code is that of an interrupted command."""
+    monkeypatch.chdir(tmp_path)
+    Path("sleepy.yaml").write_text(SLEEPY)
+    with started([*COMMAND, "run", "sleepy.yaml"], env=plain_environment()) as process:
+        pids = [int(content_of(Path(name))) for name in ("pid", "pid2")]
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=PATIENCE)
+    [run] = recorded()
+    assert (process.returncode, run.state) == (130, "cancelled")
+    assert "after: cancelled (the run was interrupted)" in out.splitlines()
+    assert (Path("cleaned").exists(), Path("after").exists()) == (True, False)
+    assert [gone(pid) for pid in pids] == [True, True]
+
+
+def test_a_second_ctrl_c_ends_finally_tasks_too_and_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sleepy.yaml").write_text(SLEEPY.replace("touch cleaned", "echo $$ > pid3; sleep 300"))
+    with started([*COMMAND, "run", "sleepy.yaml"], env=plain_environment()) as process:
+        pids = [int(content_of(Path("pid")))]
+        process.send_signal(signal.SIGINT)
+        pids.append(int(content_of(Path("pid3"))))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert (process.returncode, [each.state for each in recorded()]) == (130, ["cancelled"])
+    assert [gone(pid) for pid in pids] == [True, True]

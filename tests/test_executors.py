@@ -15,7 +15,8 @@ import real_tools
 from real_calls import LooseCall, looks
 
 from pytest_highway.runners import real_runner
-from pytest_highway.runners.background import DaemonThreads, EventLoop
+from pytest_highway.runners.background import DaemonThreads
+from pytest_highway.runners.event_loop import EventLoop
 from pytest_highway.runners.executors import InlineRunner, Stopped
 from pytest_highway.runners.real_runner import RealRunner
 
@@ -428,7 +429,7 @@ def test_loop_gives_exceptions():
 
 def test_loop_that_is_blocked_is_left_alone(monkeypatch):
     """Closing gives up on a coroutine that never lets the loop go."""
-    monkeypatch.setattr("pytest_highway.runners.background.TIDYING", 0.01)
+    monkeypatch.setattr("pytest_highway.runners.event_loop.TIDYING", 0.01)
     loop = EventLoop()
 
     async def block():
@@ -457,7 +458,7 @@ def test_loop_that_cannot_begin_says_so(monkeypatch):
     def refuse():
         raise OSError("no descriptors left")
 
-    monkeypatch.setattr("pytest_highway.runners.background.new_loop", refuse)
+    monkeypatch.setattr("pytest_highway.runners.event_loop.new_loop", refuse)
     with pytest.raises(OSError, match="no descriptors left"):
         EventLoop().submit(asyncio.Event().wait)
 

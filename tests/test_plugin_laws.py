@@ -111,14 +111,13 @@ def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]
 # From the ground up; each row is a floor with its rooms: `package: modules`, or modules beside it.
 FLOORS = [
     [
-        "errors serialization events credentials",
+        "errors serialization events credentials selection",
         "clock",
         "planning: graph",
         "steps: shells shell_reads",
         "toolbox: json_body",
         "reading: collector",
         "runners: background",
-        "plugin: unused",
     ],
     [
         """reading: sourcetext scalars places anchors yaml_syntax document translated
@@ -131,6 +130,7 @@ FLOORS = [
     ],
     [
         "reading: validation models",
+        "plugin: unused",
         "tool_context tools exceptions",
     ],
     ["engine: state", "runners: raised"],
@@ -149,12 +149,13 @@ FLOORS = [
         "steps: dialect models doing names arguments calls translation",
         "planning: relations guards reads result_reads open_reads conflicts lints checks",
         "engine: frame effects rules judging precedence resuming",
-        "cases: models origins products sharing rendering declared scripts declarations checks",
+        """cases: models origins products sharing rendering declared scripts declarations checks
+        golden""",
     ],
     [
         "planning: nesting",
         "engine: operators loops",
-        "runners: executors real_runner custom",
+        "runners: executors event_loop real_runner custom",
         "transcript views",
     ],
     [
@@ -173,7 +174,7 @@ FLOORS = [
     [
         "cases: judging",
         "plugin: failures",
-        "plugin: golden rewriting noting writing patching pending accepting",
+        "plugin: rewriting noting writing patching pending accepting",
         "tapes: codec files",
     ],
     [
@@ -195,8 +196,9 @@ FLOORS = [
     ["plugin: items"],
     ["plugin"],
     [
-        """cli: main arguments display outcome rehearsal recording run files findings validate
-        tools drawing course diagrams graph schema new tables writing statistics history streams""",
+        """cli: main arguments display displays live github progress outcome rehearsal recording
+        run files findings validate tools drawing course diagrams graph schema new tables writing
+        statistics history streams""",
     ],
     ["cli: pending accept review"],
 ]
@@ -267,14 +269,17 @@ def loaded(pytester: pytest.Pytester, *args: str) -> list[str]:
     return [line.split()[1] for line in result.outlines if line.startswith("loaded ")]
 
 
-def test_a_run_without_workflows_loads_two_modules_of_ours_and_no_library(
+def test_a_run_without_workflows_loads_three_small_modules_and_no_library(
     pytester: pytest.Pytester, write: Write
 ) -> None:
     write({"test_it.py": LISTING, "data/some.yaml": "a: 1\n"})
     without = loaded(pytester, "-p", "no:highway")
     more = [name for name in loaded(pytester) if name not in without]
     foreign = [name for name in more if name.split(".")[0] not in sys.stdlib_module_names]
-    assert foreign == [NAME, f"{NAME}.plugin", f"{NAME}.plugin.hookspecs"]
+    assert foreign == [
+        NAME,
+        *(f"{NAME}.{each}" for each in ("plugin", "plugin.hookspecs", "selection")),
+    ]
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from projects import WITH_TOOLS, Write
-from real_calls import content_of, gone
+from real_calls import PATIENCE, content_of, gone, started
 
 TOOLS = """\
 import time
@@ -173,12 +172,10 @@ def test_ctrl_c_shows_what_the_run_did_until_then(write: Write, real: str) -> No
     folder = write({"w.workflow.yaml": text, "app_tools.py": TOOLS, "pytest.ini": WITH_TOOLS})
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-    ) as stopped:
+    with started(command, cwd=folder, env=environment) as stopped:
         content_of(folder / "proof")
         stopped.send_signal(signal.SIGINT)
-        out, _ = stopped.communicate(timeout=30)
+        out, _ = stopped.communicate(timeout=PATIENCE)
     assert stopped.returncode == pytest.ExitCode.INTERRUPTED
     assert gone(stopped.pid)
     lines = out.splitlines()

@@ -16,7 +16,7 @@ from textwrap import dedent, indent
 import filelock
 import pytest
 import real_tools
-from real_calls import content_of, gone, is_alive
+from real_calls import PATIENCE, content_of, gone, is_alive, started
 
 from pytest_highway.cases.simulation import run_case
 from pytest_highway.engine import calls
@@ -578,7 +578,7 @@ def lock_file(name):
 def holder():
     """Another process that holds the lock `repo`, until a line is written to it."""
     command = [sys.executable, "-c", dedent(HOLDER), str(lock_file("repo"))]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as other:
+    with started(command, stdin=-1) as other:
         assert other.stdout.readline() == "held\n"
         yield other
         other.stdin.close()
@@ -755,7 +755,7 @@ def test_executors_of_other_processes_take_the_calls(
     """Only the tool's place, its arguments and the result travel; the transcript is the same."""
     monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", str(tmp_path))
     command = script(text, SPREAD, "variables: {name: v}")
-    done = subprocess.run(command, cwd=tmp_path, stdout=-1, stderr=-1, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, stdout=-1, stderr=-1, text=True, timeout=PATIENCE)
     assert done.stdout.splitlines() == SPREAD_TRANSCRIPT, done.stderr
 
 
@@ -772,7 +772,7 @@ BROKEN = """
 def test_executor_that_breaks_fails_the_task(script, environment, tmp_path):
     """A pool whose worker has died raises its own exception, for that task."""
     command = script(BROKEN, "t: {function: real.die, args: [3]}")
-    done = subprocess.run(command, cwd=tmp_path, stdout=-1, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, stdout=-1, text=True, timeout=PATIENCE)
     assert done.stdout == "BrokenProcessPool\n"
 
 
@@ -786,7 +786,7 @@ def test_abandoned_threads_do_not_keep_the_interpreter(script, environment, tmp_
         b: {function: real.loop_to_thread, timeout: 50ms, dependencies: []}
     """
     command = script("print(run('some.workflow.yaml').status)", tasks)
-    done = subprocess.run(command, cwd=tmp_path, stdout=-1, timeout=20, text=True)
+    done = subprocess.run(command, cwd=tmp_path, stdout=-1, timeout=PATIENCE, text=True)
     assert (done.returncode, done.stdout) == (0, "failed\n")
 
 
@@ -822,10 +822,10 @@ def test_ctrl_c_stops_everything(script, environment, tmp_path, task, shown):
         f"long: {{{task}, dependencies: [before], lock: repo}}\n"
         "after: {function: real.say, args: [no], dependencies: [long]}\n" + CLEAN
     )
-    with subprocess.Popen(script(STOPPED, tasks), cwd=tmp_path, stdout=-1, text=True) as stopped:
+    with started(script(STOPPED, tasks), cwd=tmp_path) as stopped:
         pid = int(content_of(tmp_path / "pid"))
         stopped.send_signal(signal.SIGINT)
-        out, _ = stopped.communicate(timeout=20)
+        out, _ = stopped.communicate(timeout=PATIENCE)
     assert out.splitlines() == [
         'before: real.say("hi")',
         "  info: hi",
@@ -845,10 +845,10 @@ def test_ctrl_c_ends_a_wait(script, environment, tmp_path):
     """With no call in flight the engine wakes up as well."""
     tasks = "mark: {function: real.tell_later, args: [pid]}\n"
     tasks += "wait: {operator_type: wait, wait_for: 1h, dependencies: [mark]}\n"
-    with subprocess.Popen(script(STOPPED, tasks), cwd=tmp_path, stdout=-1, text=True) as stopped:
+    with started(script(STOPPED, tasks), cwd=tmp_path) as stopped:
         content_of(tmp_path / "pid")
         stopped.send_signal(signal.SIGINT)
-        out, _ = stopped.communicate(timeout=20)
+        out, _ = stopped.communicate(timeout=PATIENCE)
     assert out.splitlines()[1:] == [
         "wait: wait 1h",
         "  cancelled (the run was interrupted)",
@@ -863,12 +863,12 @@ def test_second_ctrl_c_stops_finally_tasks(script, environment, tmp_path):
         long: {function: tools.shell.run, args: ['echo $$ > pid; sleep 321']}
         clean: {function: tools.shell.run, args: ['echo $$ > pid2; sleep 322'], finally: true}
     """
-    with subprocess.Popen(script(STOPPED, tasks), cwd=tmp_path, stdout=-1, text=True) as stopped:
+    with started(script(STOPPED, tasks), cwd=tmp_path) as stopped:
         first = int(content_of(tmp_path / "pid"))
         stopped.send_signal(signal.SIGINT)
         second = int(content_of(tmp_path / "pid2"))
         stopped.send_signal(signal.SIGINT)
-        out, _ = stopped.communicate(timeout=20)
+        out, _ = stopped.communicate(timeout=PATIENCE)
     assert out.splitlines()[-2:] == [
         'clean: tools.shell.run("echo $$ > pid2; sleep 322")',
         "the run of 'some' was interrupted",
@@ -883,10 +883,10 @@ def test_ctrl_c_in_pytest(environment, tmp_path):
     tasks += "clean: {function: tools.shell.run, args: [touch cleaned], finally: true}\n"
     (tmp_path / "some.workflow.yaml").write_text(workflow(tasks))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "some.workflow.yaml"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=-1, text=True) as stopped:
+    with started(command, cwd=tmp_path) as stopped:
         pids = [int(content_of(tmp_path / name)) for name in ("pid", "pid2")]
         stopped.send_signal(signal.SIGINT)
-        out, _ = stopped.communicate(timeout=30)
+        out, _ = stopped.communicate(timeout=PATIENCE)
     assert stopped.returncode == 2
     assert "Interrupted: the run of 'some' was interrupted" in out
     assert (tmp_path / "cleaned").exists()

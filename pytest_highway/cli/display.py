@@ -12,7 +12,7 @@ Everything is a function of the log, so that a run which is taken up shows what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -28,6 +28,7 @@ from pytest_highway.events import (
     TaskStarted,
     WaitOpened,
 )
+from pytest_highway.secrets import SecretValues
 
 __all__ = ["PlainDisplay", "seconds_of", "words_of"]
 
@@ -40,18 +41,24 @@ def seconds_of(duration: float) -> str:
 
 
 class PlainDisplay:
-    """Lines for a pipe or a file; `redact` takes secrets out of each."""
+    """Lines for a pipe or a file, without what is known of `secrets`."""
 
-    def __init__(self, redact: Callable[[str], str] = str) -> None:
-        self._redact = redact
+    def __init__(self, secrets: SecretValues) -> None:
+        self._secrets = secrets
         self._shown = 0
         self._started: dict[str, float] = {}
 
     def observe(self, log: Sequence[Event]) -> None:
         """Show what is new in the log."""
-        for event in log[self._shown :]:
-            self.show(event)
+        new = log[self._shown :]
         self._shown = len(log)
+        if new:
+            self.show_all(new)
+
+    def show_all(self, events: Sequence[Event]) -> None:
+        """Show events that are new."""
+        for event in events:
+            self.show(event)
 
     def show(self, event: Event) -> None:
         """Show one event, if it is one that is shown."""
@@ -62,17 +69,20 @@ class PlainDisplay:
             self.say(f"{event.path or 'run'}: {words}")
 
     def say(self, line: str) -> None:
-        """Print a line, or a text of many whose others stand behind a bar.
-
-        So no text of a tool can draw on a terminal, nor begin a line as a command of a CI service.
-        """
-        first, *others = self._redact(line).split("\n")
-        click.echo(one_line(first))
-        for each in others:
-            click.echo(f"  | {one_line(each)}")
+        """Print a line, or a text of many."""
+        for each in self._lines_of(line):
+            click.echo(each)
 
     def close(self) -> None:
         """Nothing is left on the screen that would have to be taken off."""
+
+    def _lines_of(self, text: str) -> list[str]:
+        """A text of ours without secrets; of many lines the others stand behind a bar.
+
+        So no text of a tool can draw on a terminal, nor begin a line as a command of a CI service.
+        """
+        first, *others = self._secrets.redactor.rendered(text).split("\n")
+        return [one_line(first), *(f"  | {one_line(each)}" for each in others)]
 
 
 def words_of(event: Event, started: float | None) -> str:

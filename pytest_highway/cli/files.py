@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from pytest_highway.errors import HighwayError
-from pytest_highway.plugin import NEVER_ENTERED, PATTERNS, fits_patterns, roots_of
+from pytest_highway.selection import NEVER_ENTERED, PATTERNS, fits_patterns, roots_of
 
 __all__ = ["shown_path", "workflow_files"]
 

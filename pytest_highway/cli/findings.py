@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pytest_highway.errors import Diagnostic
 
-__all__ = ["FORMATS", "Findings"]
+__all__ = ["FORMATS", "Findings", "annotation", "escaped"]
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 RULE = "workflow"
@@ -73,14 +73,18 @@ def _json(findings: Findings) -> Iterator[str]:
 
 
 def _github(findings: Findings) -> Iterator[str]:
-    for each in findings.found:
-        line, column = each.position
-        file = _escaped(each.path, PROPERTY)
-        message = _escaped(each.message, DATA)
-        yield f"::{each.severity} file={file},line={line},col={column}::{message}"
+    yield from map(annotation, findings.found)
 
 
-def _escaped(text: str, signs: dict[str, str]) -> str:
+def annotation(found: Diagnostic) -> str:
+    """The workflow command that shows a finding beside its line."""
+    line, column = found.position
+    file = escaped(found.path, PROPERTY)
+    return f"::{found.severity} file={file},line={line},col={column}::{escaped(found.message)}"
+
+
+def escaped(text: str, signs: dict[str, str] = DATA) -> str:
+    """A text as a workflow command holds it."""
     return "".join(signs.get(sign, sign) for sign in text)
 
 

@@ -70,7 +70,7 @@ def _course_of_case(loaded: Loaded, registry: Registry, name: str) -> Course:
 
 
 def _course_of_run(loaded: Loaded, name: str, address: str) -> Course:
-    with open_storage(address) as storage:
+    with open_storage(address, create=False) as storage:
         record = storage.get(name)
         if record.digest != digest_of(loaded.plan):
             what = f"run {record.id!r} is one of another file, or of another state of this file"

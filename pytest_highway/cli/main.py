@@ -2,41 +2,51 @@
 
     exit codes    0 success · 1 failed · 2 bad input · 130 interrupted
 
-A subcommand stands in a module of its own, which is imported when it is called or when help asks
-for its one line: `highway --version` must not wait for what `highway run` needs. A row of
+A subcommand stands in a module of its own, which is imported when it is called: neither
+`highway --version` nor `highway --help` must wait for what `highway run` needs. A row of
 `COMMANDS` is all that makes a command known.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 from errno import ENOENT
 from importlib import import_module
-from importlib.metadata import version
-from typing import cast
+from typing import NamedTuple, cast
 
 import click
 
 from pytest_highway.cli.streams import give_up_output, open_streams, tell
 from pytest_highway.errors import HighwayError
+from pytest_highway.reading.collector import collector_paused
 
 __all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "main"]
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
-# Where each subcommand stands: `module:function`, below this package.
-COMMANDS: dict[str, str] = {
-    "run": "run:run",
-    "validate": "validate:validate",
-    "graph": "graph:graph",
-    "tools": "tools:tools",
-    "schema": "schema:schema",
-    "new": "new:new",
-    "history": "history:history",
-    "pending": "pending:pending",
-    "accept": "accept:accept_pending",
-    "review": "review:review",
+
+class Home(NamedTuple):
+    """Where a subcommand stands, `module:function` below this package, and its line of help."""
+
+    place: str
+    line: str
+
+
+COMMANDS: dict[str, Home] = {
+    "run": Home("run:run", "Run a workflow."),
+    "validate": Home("validate:validate", "Tell every error and warning of workflow files."),
+    "graph": Home("graph:graph", "Draw a workflow."),
+    "tools": Home("tools:tools", "List the tools that tasks can call."),
+    "schema": Home("schema:schema", "Print the JSON Schema of workflow or test files."),
+    "new": Home("new:new", "Write a commented workflow with a first test."),
+    "history": Home("history:history", "Look up, compare, export and prune runs."),
+    "pending": Home("pending:pending", "List what the last run of pytest would have written."),
+    "accept": Home(
+        "accept:accept_pending", "Write what the last run of pytest saw, without running again."
+    ),
+    "review": Home("review:review", "Walk through what the last run of pytest would have written."),
 }
 
 
@@ -52,12 +62,19 @@ class Commands(click.Group):
         home = COMMANDS.get(cmd_name)
         if home is None:
             return None
-        module, _, name = home.partition(":")
-        return cast("click.Command", getattr(import_module(f"{__package__}.{module}"), name))
+        module, _, name = home.place.partition(":")
+        with collector_paused(True):
+            imported = import_module(f"{__package__}.{module}")
+        return cast("click.Command", getattr(imported, name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Their lines of help, by the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, home.line) for name, home in COMMANDS.items()])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("pytest-highway"), prog_name="highway")
+@click.version_option(package_name="pytest-highway", prog_name="highway")
 def commands() -> None:
     """Run, check, draw and look up workflows."""
 
@@ -69,6 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     a traceback, and so is what the system refuses.
     """
     open_streams()
+    is_own_process = arguments is None
     try:
         code = commands.main(arguments, prog_name="highway", standalone_mode=False)
     except click.ClickException as error:
@@ -83,6 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = INTERRUPTED
     except OSError as error:
         code = _refused(error)
+    if is_own_process:
+        gc.freeze()  # Python's last look at all that was imported outlasts most commands.
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
+from pytest_highway.cli.writing import place
 from pytest_highway.errors import HighwayError
 
 __all__ = ["new"]
@@ -82,14 +84,17 @@ def new(name: str) -> int:
         raise HighwayError(f"{name!r} is no name; it has letters, digits and the signs _ . -")
     path = FOLDER / f"{name}.workflow.yaml"
     text = TEMPLATE.format(name=name, path=path.as_posix())
+    is_first = not FOLDER.exists()
     try:
         FOLDER.mkdir(exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        there = path if path.exists() else FOLDER
-        raise HighwayError(f"{there.as_posix()} is there already; it stays as it is") from None
+        place(path, text)
     except OSError as error:
-        raise HighwayError(f"{path.as_posix()} cannot be written: {error.strerror}") from None
+        if is_first:
+            with suppress(OSError):
+                FOLDER.rmdir()
+        if not isinstance(error, FileExistsError):
+            raise HighwayError(f"{path.as_posix()} cannot be written: {error.strerror}") from None
+        there = path if FOLDER.is_dir() else FOLDER
+        raise HighwayError(f"{there.as_posix()} is there already; it stays as it is") from None
     click.echo(f"{path.as_posix()} is written; run its test: pytest {path.as_posix()}")
     return 0

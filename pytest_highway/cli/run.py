@@ -27,7 +27,7 @@ from pytest_highway.cli.arguments import (
     values_of,
     workflow_argument,
 )
-from pytest_highway.cli.display import PlainDisplay
+from pytest_highway.cli.displays import display_of
 from pytest_highway.cli.main import FAILED
 from pytest_highway.cli.outcome import outcome_json
 from pytest_highway.cli.recording import Beginning, Memory
@@ -107,7 +107,8 @@ def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -
     if options.as_json:
         click.echo(outcome_json(done.result))
     else:
-        unbroken(PlainDisplay().observe)(done.result.log)
+        display = display_of(loaded.plan, SecretValues(), is_live=False)
+        unbroken(display.observe)(done.result.log)
     return FAILED if done.faults or done.result.status != "success" else 0
 
 
@@ -139,7 +140,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         recorder = memory.recorder(record)
         observers = [] if recorder is None else [recorder.observe]
         if not options.as_json:
-            display = PlainDisplay(lambda line: secrets.redactor.rendered(line))
+            display = display_of(plan, secrets)
             world.callback(display.close)
             observers.append(unbroken(display.observe))
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
+from pytest_highway.cases.golden import clashes
 from pytest_highway.cli.arguments import registry_of, tools_option
 from pytest_highway.cli.files import shown_path, workflow_files
 from pytest_highway.cli.findings import FORMATS, Findings
 from pytest_highway.cli.main import FAILED
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.loading import load_file
-from pytest_highway.plugin.golden import clashes
 from pytest_highway.tools import Registry
 
 __all__ = ["validate"]

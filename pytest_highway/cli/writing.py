@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_highway.errors import HighwayError
 
-__all__ = ["write_new"]
+__all__ = ["place", "write_new"]
 
 
 def write_new(file: Path, lines: Iterable[str], force: bool) -> None:
@@ -20,23 +19,28 @@ def write_new(file: Path, lines: Iterable[str], force: bool) -> None:
     try:
         if file.exists() and not force:
             raise FileExistsError
-        _write(file, "".join(f"{line}\n" for line in lines).encode(), force)
+        place(file, "".join(f"{line}\n" for line in lines), force=force)
     except FileExistsError:
         raise HighwayError(f"{file} exists already; --force overwrites it") from None
     except OSError as error:
         raise HighwayError(f"{file}: cannot be written: {error.strerror}") from None
 
 
-def _write(file: Path, data: bytes, force: bool) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".tmp", dir=file.parent)
+def place(file: Path, text: str, *, force: bool = False) -> None:
+    """Have a file with this text, whole or not at all.
+
+    FileExistsError when it is there already, unless `force` says that it may be replaced; another
+    OSError when it cannot be written.
+    """
+    made = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+        with made.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         if force:
-            Path(name).replace(file)
+            made.replace(file)
         else:
-            os.link(name, file)  # which, unlike a rename, never takes another file's place
+            os.link(made, file)  # which, unlike a rename, never takes another file's place
     finally:
-        Path(name).unlink(missing_ok=True)
+        made.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
 """The pytest plugin: options, and which files are ours.
 
 This module is imported by every pytest run of every project that has the plugin installed, so it
-imports nothing but pytest and what pytest has loaded already; everything else comes in with the
-first workflow file. The pattern of a file's name decides, never a look at its content:
+imports nothing but pytest, what pytest has loaded already, and which files are ours (`selection`);
+everything else comes in with the first workflow file. The pattern of a file's name decides, never
+a look at its content:
 
     *.workflow.yaml|yml|json, *.workflow-test.yaml|yml         everywhere
     *.yaml|yml, *.plan.json                                    below a folder `workflows`
@@ -17,13 +18,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from fnmatch import fnmatch
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_highway.selection import NEVER_ENTERED, PATTERNS, fits_patterns, roots_of
 
 if TYPE_CHECKING:
     from pytest_highway.plugin.items import WorkflowRunner
@@ -31,20 +33,8 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-PATTERNS = (
-    "*.workflow.yaml",
-    "*.workflow.yml",
-    "*.workflow.json",
-    "*.workflow-test.yaml",
-    "*.workflow-test.yml",
-    "workflows/**/*.yaml",
-    "workflows/**/*.yml",
-    "workflows/**/*.plan.json",
-)
 SUFFIXES = (".yaml", ".yml", ".json")
-ROOT = "workflows"
 WRITES = ("update", "update-new", "prune")
-NEVER_ENTERED = frozenset({"golden", "tapes", "stubs"})
 
 ROOTS = pytest.StashKey[tuple[Path, ...]]()
 # All items, and those of them that are hidden, while pytest deselects.
@@ -217,38 +207,6 @@ def is_workflow(path: Path, parent: pytest.Collector) -> bool:
     )
 
 
-def fits_patterns(
-    path: Path, patterns: Sequence[str], roots: Sequence[Path], rootpath: Path
-) -> bool:
-    """Whether one of the patterns takes a file, as `highway_files` says; all paths are absolute."""
-    if any("/" not in each and fnmatch(path.name, each) for each in patterns):
-        return True
-    for root in roots:
-        if root in path.parents:
-            inside = path.relative_to(root).as_posix()
-            if not NEVER_ENTERED.isdisjoint(Path(inside).parts[:-1]):
-                return False
-            if any(_fits(f"{ROOT}/{inside}", each) for each in patterns if "/" in each):
-                return True
-    if rootpath in path.parents:
-        inside = path.relative_to(rootpath).as_posix()
-        return any(_fits(inside, each) for each in patterns if "/" in each)
-    return False
-
-
-def _fits(path: str, pattern: str) -> bool:
-    """Whether a path fits a pattern, folder by folder; `**` stands for any number of them."""
-    return _parts_fit(path.split("/"), pattern.split("/"))
-
-
-def _parts_fit(path: list[str], pattern: list[str]) -> bool:
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(_parts_fit(path[skipped:], pattern[1:]) for skipped in range(len(path) + 1))
-    return bool(path) and fnmatch(path[0], pattern[0]) and _parts_fit(path[1:], pattern[1:])
-
-
 def workflow_roots(config: pytest.Config) -> tuple[Path, ...]:
     """`roots_of` what the command line names."""
     roots = config.stash.get(ROOTS, None)
@@ -257,20 +215,6 @@ def workflow_roots(config: pytest.Config) -> tuple[Path, ...]:
         typed = [folder / argument.partition("::")[0] for argument in config.args]
         roots = config.stash[ROOTS] = roots_of(config.rootpath, typed)
     return roots
-
-
-def roots_of(rootpath: Path, typed: Iterable[Path]) -> tuple[Path, ...]:
-    """`<rootdir>/workflows`, and folders of that name which the typed paths name.
-
-    A path below such a folder names it too, but not one that lies above rootdir: that a project
-    was checked out below a folder `workflows` does not make its files workflows.
-    """
-    found = [rootpath / ROOT]
-    for each in typed:
-        path = Path(os.path.normpath(each))
-        above = [folder for folder in path.parents if rootpath in folder.parents]
-        found += [folder for folder in (path, *above) if folder.name == ROOT]
-    return tuple(dict.fromkeys(found))
 
 
 # --- what `-k` and `-m` never deselect -----------------------------------------------------------

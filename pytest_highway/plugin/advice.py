@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.expectations import NOTHING, Failure
-from pytest_highway.plugin.golden import golden_path
+from pytest_highway.cases.golden import golden_path
 
 __all__ = ["accepting"]
 

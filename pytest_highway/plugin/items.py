@@ -22,13 +22,13 @@ import pytest
 
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.expectations import Checked, Failure
+from pytest_highway.cases.golden import clashes, golden_path, read_golden
 from pytest_highway.cases.judging import judge_case
 from pytest_highway.cases.simulation import CaseRun, declared_secrets, run_case, values_of
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
 from pytest_highway.loading import Loaded, load_file
 from pytest_highway.plugin.advice import accepting
 from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
-from pytest_highway.plugin.golden import clashes, golden_path, read_golden
 from pytest_highway.plugin.keeping import keep_text
 from pytest_highway.plugin.ledger import REFUSED, WANTED, note_file
 from pytest_highway.plugin.marks import MarkReader

@@ -17,8 +17,8 @@ from typing import TypedDict
 
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.expectations import NOTHING, Failure
+from pytest_highway.cases.golden import golden_path
 from pytest_highway.editing.edit import Edit, EditRefused, edited
-from pytest_highway.plugin.golden import golden_path
 
 __all__ = ["GoldenEdit", "digest", "edits_of", "new_golden_fault", "try_edits"]
 

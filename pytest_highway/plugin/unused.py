@@ -5,7 +5,7 @@
                                  NAME was not read   used: it may be another run's
 
 Whether a session has seen enough to say so is not decided here. The module is imported by every
-run of a workflow, and imports the standard library alone.
+run of a workflow, and imports next to nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["FOLDER", "remove_golden", "unused_goldens"]
+from pytest_highway.selection import GOLDEN
 
-FOLDER = "golden"
+__all__ = ["remove_golden", "unused_goldens"]
+
 FORMATS = (".yaml", ".yml", ".json")
 
 # The files that were read: their path, and of each item's node id its golden file, or nothing.
@@ -26,8 +27,8 @@ Read = Mapping[str, Mapping[str, str]]
 def unused_goldens(read: Read, roots: Iterable[Path]) -> list[Path]:
     """The golden files that no case uses, beside the files that were read and below `roots`."""
     used = {golden for cases in read.values() for golden in cases.values()}
-    folders = {Path(file).parent / FOLDER for file in read}
-    folders.update(found for root in roots for found in root.rglob(FOLDER))
+    folders = {Path(file).parent / GOLDEN for file in read}
+    folders.update(found for root in roots for found in root.rglob(GOLDEN))
     logs = (log for folder in sorted(folders) for log in _unclaimed(folder, read))
     return [log for log in logs if str(log) not in used]
 

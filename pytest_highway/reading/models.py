@@ -424,7 +424,3 @@ class Workflow(Strict):
     test_defaults: object = None
     secrets: list[str] = Field(default_factory=list)
     metadata: Data = Field(default_factory=dict)
-
-
-for _model in (Parallel, Foreach, While, Workflow):
-    _model.model_rebuild()

@@ -31,7 +31,7 @@ class UnknownKey:
 class Strict(BaseModel):
     """Base of all models: unknown keys are errors, keys that begin with `x-` are the author's."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, validate_by_name=False)
+    model_config = ConfigDict(extra="forbid", strict=True, validate_by_name=False, defer_build=True)
     known_keys: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod

@@ -1,29 +1,25 @@
-"""Threads that nobody has to wait for, and one event loop in such a thread.
+"""Threads that nobody has to wait for.
 
 A thread cannot be killed, and Python joins the threads of the standard pool before it exits, so
 one tool that hangs would hang the process with it. These are daemons: whoever is tired of waiting
-goes on, and the process can end. The same holds for what coroutines hand to `asyncio.to_thread`.
+goes on, and the process can end.
 
 What is submitted runs in a copy of the submitter's context, as `asyncio.to_thread` does it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["DaemonThreads", "EventLoop", "new_loop"]
+__all__ = ["DaemonThreads"]
 
 P = ParamSpec("P")
 Value = TypeVar("Value")
-
-# Seconds that a loop gets for tidying up; one that a coroutine blocks is left alone.
-TIDYING = 1.0
 
 
 class DaemonThreads(ThreadPoolExecutor):
@@ -47,81 +43,3 @@ def _run(future: Future[Value], work: Callable[[], Value]) -> None:
         future.set_result(work())
     except BaseException as error:  # it belongs to whoever asks for the result
         future.set_exception(error)
-
-
-class EventLoop:
-    """An event loop in a daemon thread of its own, started with the first coroutine."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stop = asyncio.Event()
-        self._tasks: dict[Future[object], asyncio.Task[object]] = {}
-
-    def submit(self, make: Callable[[], Coroutine[object, object, object]]) -> Future[object]:
-        """Run the coroutine that `make` gives as a task of the loop."""
-        future: Future[object] = Future()
-        future.set_running_or_notify_cancel()
-        self._running_loop().call_soon_threadsafe(self._begin, make, future)
-        return future
-
-    def stop(self, future: Future[object]) -> bool:
-        """Cancel a task; its future ends with CancelledError once the task has ended."""
-        self._running_loop().call_soon_threadsafe(self._cancel, future)
-        return True
-
-    def close(self) -> None:
-        """Cancel what is left, end the loop and its thread."""
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(TIDYING)
-            self._loop = self._thread = None
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            begun: Future[asyncio.AbstractEventLoop] = Future()
-            self._thread = threading.Thread(
-                target=self._serve, args=(begun,), name="highway-loop", daemon=True
-            )
-            self._thread.start()
-            self._loop = begun.result()
-        return self._loop
-
-    def _serve(self, begun: Future[asyncio.AbstractEventLoop]) -> None:
-        async def until_stopped() -> None:
-            begun.set_result(asyncio.get_running_loop())
-            await self._stop.wait()
-
-        try:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
-                runner.run(until_stopped())
-        except OSError as error:  # no descriptors left for a loop; told to who waits for it
-            begun.set_exception(error)
-
-    # --- in the loop's own thread --------------------------------------------------------------
-
-    def _begin(
-        self, make: Callable[[], Coroutine[object, object, object]], future: Future[object]
-    ) -> None:
-        task = self._tasks[future] = asyncio.get_running_loop().create_task(make())
-        task.add_done_callback(partial(self._end, future))
-
-    def _cancel(self, future: Future[object]) -> None:
-        task = self._tasks.get(future)
-        if task is not None:
-            task.cancel()
-
-    def _end(self, future: Future[object], task: asyncio.Task[object]) -> None:
-        del self._tasks[future]
-        error = CancelledError() if task.cancelled() else task.exception()
-        if error is None:
-            future.set_result(task.result())
-        else:
-            future.set_exception(error)
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """An event loop whose `to_thread` uses daemon threads."""
-    loop = asyncio.new_event_loop()
-    loop.set_default_executor(DaemonThreads())
-    return loop

@@ -113,7 +113,7 @@ def invoke(call: Call) -> object:
 def _awaited(coroutine: Coroutine[object, object, object]) -> object:
     import asyncio  # Most simulated runs have no coroutine tool, and this is slow to import.
 
-    from pytest_highway.runners.background import new_loop
+    from pytest_highway.runners.event_loop import new_loop
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(coroutine)

@@ -26,11 +26,11 @@ from contextlib import contextmanager
 from math import inf
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pytest_highway.engine.effects import Answer
 from pytest_highway.engine.frame import Call
-from pytest_highway.runners.background import DaemonThreads, EventLoop
+from pytest_highway.runners.background import DaemonThreads
 from pytest_highway.runners.executors import CURRENT_CALL, PATIENCE, Stopped, attempt, call_tool
 from pytest_highway.runners.raised import failure_of, presentable
 from pytest_highway.runners.remote import (
@@ -42,6 +42,9 @@ from pytest_highway.runners.remote import (
 )
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import ToolError
+
+if TYPE_CHECKING:
+    from pytest_highway.runners.event_loop import EventLoop
 
 __all__ = ["Interrupts", "RealRunner"]
 
@@ -77,7 +80,7 @@ class RealRunner:
         self._done: SimpleQueue[tuple[Call, Answer] | None] = SimpleQueue()
         self._running: dict[Call, tuple[Future[object], Place]] = {}
         self._threads = threads = DaemonThreads()
-        self._loop = loop = EventLoop()
+        self._loop: EventLoop | None = None
         self._custom = custom
         processes = ChildProcesses(threads)
         self.interrupts = Interrupts(lambda: self._done.put(None))
@@ -101,8 +104,8 @@ class RealRunner:
                 left="its process may still be running",
             ),
             "coroutine": Place(
-                lambda call: loop.submit(lambda: answered(call)),
-                loop.stop,
+                lambda call: self._event_loop().submit(lambda: answered(call)),
+                lambda future: self._event_loop().stop(future),
                 stopped="its coroutine was cancelled",
                 left="its coroutine did not stop and may still be running",
             ),
@@ -153,6 +156,13 @@ class RealRunner:
 
     def _in_thread(self, call: Call) -> Future[object]:
         return self._threads.submit(attempt, call)
+
+    def _event_loop(self) -> EventLoop:
+        if self._loop is None:
+            from pytest_highway.runners.event_loop import EventLoop  # asyncio comes in with it
+
+            self._loop = EventLoop()
+        return self._loop
 
     def _on_executor(self, call: Call) -> Future[object]:
         assert self._custom is not None
@@ -209,7 +219,8 @@ class RealRunner:
             if not call.abandoned:
                 self.abandon(call)
         wait([future for future, _ in self._running.values()], PATIENCE)
-        self._loop.close()
+        if self._loop is not None:
+            self._loop.close()
 
 
 # What ends a run in good order, and what Python or the system does about it by itself: Ctrl-C, the

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_highway.cases.declarations import Case
 from pytest_highway.errors import Diagnostic, HighwayError
-from pytest_highway.plugin.unused import FOLDER
+from pytest_highway.selection import GOLDEN
 
 __all__ = ["clashes", "golden_path", "read_golden"]
 
@@ -23,7 +23,7 @@ CONFLICT = re.compile(r"^<{7}(?: .*)?$.*?^>{7}(?: |$)", re.MULTILINE | re.DOTALL
 
 def golden_path(file: Path, case: str) -> Path:
     """Where the golden text of a case of `file` stands."""
-    return file.parent / FOLDER / file.name / f"{case}.log"
+    return file.parent / GOLDEN / file.name / f"{case}.log"
 
 
 def read_golden(file: Path, case: str) -> str | None:
