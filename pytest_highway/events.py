@@ -156,7 +156,10 @@ class EventEmitted(NamedTuple):
 
 
 class AttemptEnded(NamedTuple):
-    """One attempt failed; `called` is false when it was refused before the tool was reached."""
+    """One attempt failed; `called` is false when it was refused before the tool was reached.
+
+    `printed` is what its process printed, where it had one.
+    """
 
     at: float
     path: str
@@ -164,6 +167,7 @@ class AttemptEnded(NamedTuple):
     fault: Fault
     timed_out: bool
     called: bool
+    printed: str = ""
 
 
 class RetryScheduled(NamedTuple):

@@ -55,7 +55,7 @@ FIELDS: Mapping[type[Event], Mapping[str, str]] = {
     Logged: {"message": TEXT},
     MemoryWritten: {"key": TEXT, "value": "key"},
     EventEmitted: {"name": TEXT, "data": "name"},
-    AttemptEnded: {"fault": FAULT},
+    AttemptEnded: {"fault": FAULT, "printed": TEXT},
     ConditionEvaluated: {"source": TEXT, "resolved": TEXT},
     BranchesSelected: {"selected": VALUE, "declared": VALUE},
     ScopeEntered: {"owner": PATH},

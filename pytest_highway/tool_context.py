@@ -36,7 +36,9 @@ __all__ = [
     "ToolMemory",
     "ToolUsage",
     "finished_value",
+    "joined_streams",
     "parse_usage",
+    "printed_of",
     "shown_command",
     "sum_of",
     "text_of",
@@ -67,6 +69,11 @@ class CommandFailed(ToolError):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def printed(self) -> str:
+        """What it printed, the output first."""
+        return joined_streams(self.stdout, self.stderr)
+
     @classmethod
     def from_finished(
         cls, command: str | Sequence[str], exit_code: int, stdout: str = "", stderr: str = ""
@@ -90,6 +97,18 @@ class OutputError(ToolError):
 def finished_value(exit_code: int, stdout: str = "", stderr: str = "") -> dict[str, object]:
     """The value of a tool or a step that ran a process."""
     return {"exit_code": exit_code, "stdout": stdout, "stderr": stderr}
+
+
+def joined_streams(stdout: str, stderr: str) -> str:
+    """What a process printed as one text, the output first."""
+    texts = [each.rstrip("\n") for each in (stdout, stderr)]
+    return "\n".join(filter(None, texts))
+
+
+def printed_of(error: BaseException | None) -> str:
+    """What the process printed whose failure an exception tells; nothing for any other."""
+    printed = getattr(error, "printed", "")
+    return printed if isinstance(printed, str) else ""
 
 
 def shown_command(command: str | Sequence[str]) -> str:

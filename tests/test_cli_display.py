@@ -12,6 +12,7 @@ import pytest
 from real_calls import PATIENCE, started
 from terminals import COMMAND, Shown, frames, in_terminal, plain_environment
 
+from pytest_highway.events import AttemptEnded
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 
 GATE = """\
@@ -70,9 +71,8 @@ def test_a_terminal_keeps_the_lines_of_what_ended(tmp_path: Path) -> None:
     assert sorted(without_times([line for line in shown.screen if line])) == sorted(
         [
             "lint: success (T)",
-            f"unit: attempt 1 failed: {FAILED}",
-            f"unit: attempt 2 failed: {FAILED}",
-            f"unit: failed (T): unit: {FAILED}",
+            f"unit: attempt 1 failed: {FAILED}; retry",
+            f"unit: failed (T): {FAILED}",
             "deploy: upstream_failed (dependency failed: unit)",
             f"run: failed (T): unit: {FAILED}",
         ]
@@ -254,6 +254,57 @@ def test_a_run_goes_on_when_nobody_reads_its_output(tmp_path: Path) -> None:
     assert (tmp_path / "tested").exists()
 
 
+PRINTS = """\
+name: prints
+variables: {token: s3cret-token}
+secrets: [variables.token]
+tasks:
+  good: {function: tools.shell.run, args: [echo good]}
+  bad:
+    function: tools.shell.run
+    args: ["echo \\"$token\\"; echo ::error::no >&2; test -e again || { touch again; exit 1; }; sleep 9"]
+    env: {token: "{{variables.token}}"}
+    retry: {max_retries: 1, delay: 10ms}
+    timeout: 1s
+    dependencies: [good]
+"""
+PRINTED = ["  | <secret:variables.token>", "  | ::error::no"]
+
+
+def test_what_the_process_of_a_failed_attempt_printed_is_shown(tmp_path: Path) -> None:
+    """One that failed by its exit code, and one that was ended for its timeout."""
+    (tmp_path / "prints.yaml").write_text(PRINTS)
+    lines = without_times(piped(tmp_path, "run", "prints.yaml").stdout.splitlines())
+    assert lines[2:3] + lines[4:6] == ["bad: started", *PRINTED]
+    assert lines[3].startswith("bad: attempt 1 failed: CommandFailed: ")
+    assert lines[3].endswith("; retry in 10ms")
+    assert lines[6].startswith("bad: timed_out (T): TimeoutError: no answer within 1s")
+    assert lines[7:9] == PRINTED
+    assert lines[9].startswith("run: failed (T): bad: TimeoutError: ")
+    with open_storage(DEFAULT_ADDRESS, tmp_path, create=False) as storage:
+        (record,) = storage.records()
+        log = storage.log(record)
+    printed = [each.printed for each in log if type(each) is AttemptEnded]
+    assert printed == ["<secret:variables.token>\n::error::no"] * 2
+
+
+def test_verbose_shows_what_every_process_printed(tmp_path: Path) -> None:
+    (tmp_path / "gate.yaml").write_text(GATE)
+    lines = without_times(piped(tmp_path, "run", "gate.yaml", "-v").stdout.splitlines())
+    at = lines.index("lint: success (T)")
+    assert lines[at + 1] == "  | linted"
+    assert "  | linted" not in piped(tmp_path, "run", "gate.yaml").stdout
+
+
+def test_of_many_lines_the_last_ones_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "many.yaml").write_text(
+        "name: many\ntasks: {a: {function: tools.shell.run, args: ['seq 1000; exit 1']}}\n"
+    )
+    lines = piped(tmp_path, "run", "many.yaml").stdout.splitlines()
+    assert lines[2:4] == ["  | ... 800 lines before", "  | 801"]
+    assert lines[-2] == "  | 1000"
+
+
 # --- GitHub Actions ------------------------------------------------------------------------------
 
 
@@ -267,9 +318,8 @@ def test_github_gets_a_group_for_each_task_and_the_place_of_a_failure(tmp_path: 
         "linted",
         "::endgroup::",
         "unit: started",
-        f"::group::unit: failed (T): unit: {FAILED}",
-        f"attempt 1 failed: {FAILED}",
-        f"attempt 2 failed: {FAILED}",
+        f"::group::unit: failed (T): {FAILED}",
+        f"attempt 1 failed: {FAILED}; retry",
         "::endgroup::",
         f"::error file=gate.yaml,line=5,col=5::unit: {FAILED}",
         "deploy: upstream_failed (dependency failed: unit)",

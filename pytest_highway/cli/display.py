@@ -2,17 +2,20 @@
 
     lint: started
     lint: success (0.4s)
-    unit: attempt 1 failed: CommandFailed: exit code 1
+    unit: attempt 1 failed: CommandFailed: exit code 1; retry in 2s
+      | what the process printed
     unit: failed (2.1s): CommandFailed: exit code 1
-    deploy: skipped (dependency failed: unit)
+      | what the process printed
+    deploy: upstream_failed (dependency failed: unit)
     run: failed (2.5s): unit: CommandFailed: exit code 1
 
-Everything is a function of the log, so that a run which is taken up shows what it repeats as well.
+A failed attempt is told with what follows it: a further one, or the end of its task. Everything is
+a function of the log, so that a run which is taken up shows what it repeats as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -23,15 +26,18 @@ from pytest_highway.events import (
     Event,
     Fault,
     Logged,
+    RetryScheduled,
     RunEnded,
     TaskEnded,
     TaskStarted,
     WaitOpened,
 )
 from pytest_highway.secrets import SecretValues
+from pytest_highway.tool_context import joined_streams
 
-__all__ = ["PlainDisplay", "seconds_of", "words_of"]
+__all__ = ["PlainDisplay", "printed_by", "seconds_of"]
 
+SHOWN_LINES = 200  # of what a process printed
 SHOWN_LEVELS = frozenset({"info", "warning", "error"})
 
 
@@ -41,12 +47,17 @@ def seconds_of(duration: float) -> str:
 
 
 class PlainDisplay:
-    """Lines for a pipe or a file, without what is known of `secrets`."""
+    """Lines for a pipe or a file, without what is known of `secrets`.
 
-    def __init__(self, secrets: SecretValues) -> None:
+    What a process printed is shown when it failed, and with `is_verbose` in any case.
+    """
+
+    def __init__(self, secrets: SecretValues, *, is_verbose: bool = False) -> None:
         self._secrets = secrets
+        self._is_verbose = is_verbose
         self._shown = 0
         self._started: dict[str, float] = {}
+        self._failures: dict[str, AttemptEnded] = {}  # the last one of a task that goes on
 
     def observe(self, log: Sequence[Event]) -> None:
         """Show what is new in the log."""
@@ -64,9 +75,25 @@ class PlainDisplay:
         """Show one event, if it is one that is shown."""
         if type(event) is TaskStarted:
             self._started[event.path] = event.at
-        words = words_of(event, self._started.get(event.path))
-        if words:
-            self.say(f"{event.path or 'run'}: {words}")
+        text = self.text_of(event)
+        if text:
+            self.say(f"{event.path or 'run'}: {text}")
+
+    def text_of(self, event: Event) -> str:
+        """What is said of an event behind its task, in one line or more; nothing of many."""
+        if type(event) is AttemptEnded:
+            self._failures[event.path] = event
+            return ""
+        failure = self._failures.pop(event.path, None)
+        printed = "" if failure is None else failure.printed
+        if type(event) is TaskEnded and self._is_verbose:
+            printed = printed or printed_by(event.value)
+        if type(event) is RetryScheduled and failure is not None:
+            after = f"retry in {seconds_of(event.delay)}" if event.delay else "retry"
+            words = f"attempt {failure.attempt} failed: {failure.fault}; {after}"
+        else:
+            words = _words_of(event, self._started.get(event.path))
+        return "\n".join(filter(None, [words, printed]))
 
     def say(self, line: str) -> None:
         """Print a line, or a text of many."""
@@ -82,20 +109,20 @@ class PlainDisplay:
         So no text of a tool can draw on a terminal, nor begin a line as a command of a CI service.
         """
         first, *others = self._secrets.redactor.rendered(text).split("\n")
+        if len(others) > SHOWN_LINES:
+            others[:-SHOWN_LINES] = [f"... {len(others) - SHOWN_LINES} lines before"]
         return [one_line(first), *(f"  | {one_line(each)}" for each in others)]
 
 
-def words_of(event: Event, started: float | None) -> str:
+def _words_of(event: Event, started: float | None) -> str:
     """What a line says of an event behind its task; empty for one that is not shown."""
     if type(event) is TaskStarted:
         return "started"
     if type(event) is TaskEnded:
         took = "" if started is None else f" ({seconds_of(event.at - started)})"
-        return f"{event.status}{took}{_why(event.reason, event.fault)}"
+        return f"{event.status}{took}{_why(event.reason, event.fault, event.path)}"
     if type(event) is RunEnded:
         return f"{event.status} ({seconds_of(event.at)}){_why(event.reason, event.fault)}"
-    if type(event) is AttemptEnded:
-        return f"attempt {event.attempt} failed: {event.fault}"
     if type(event) is WaitOpened:
         return f"waits {event.what}"
     if type(event) is Logged and event.level in SHOWN_LEVELS:
@@ -103,7 +130,14 @@ def words_of(event: Event, started: float | None) -> str:
     return ""
 
 
-def _why(reason: str, fault: Fault | None) -> str:
+def printed_by(value: object) -> str:
+    """What a process printed, by the value of its task; nothing for any other."""
+    if not isinstance(value, Mapping) or "exit_code" not in value:
+        return ""
+    return joined_streams(str(value.get("stdout") or ""), str(value.get("stderr") or ""))
+
+
+def _why(reason: str, fault: Fault | None, path: str = "") -> str:
     if fault is None:
         return f" ({reason})" if reason else ""
-    return f": {fault.task}: {fault}" if fault.task else f": {fault}"
+    return f": {fault}" if fault.task in ("", path) else f": {fault.task}: {fault}"

@@ -21,15 +21,17 @@ __all__ = ["display_of"]
 DUMB = ("", "dumb", "unknown")
 
 
-def display_of(plan: Plan, secrets: SecretValues, *, is_live: bool = True) -> PlainDisplay:
+def display_of(
+    plan: Plan, secrets: SecretValues, *, is_live: bool = True, is_verbose: bool = False
+) -> PlainDisplay:
     """The display for standard output; `is_live` tells that the run is yet to come."""
     if os.environ.get("GITHUB_ACTIONS"):
         return GithubDisplay(plan, secrets)
     if is_live and _is_terminal():
         from pytest_highway.cli.live import LiveDisplay  # rich comes in with it
 
-        return LiveDisplay(plan, secrets)
-    return PlainDisplay(secrets)
+        return LiveDisplay(plan, secrets, is_verbose=is_verbose)
+    return PlainDisplay(secrets, is_verbose=is_verbose)
 
 
 def _is_terminal() -> bool:

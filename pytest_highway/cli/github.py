@@ -2,7 +2,7 @@
 
     unit: started
     ::group::unit: failed (2.1s): CommandFailed: exit code 1
-    attempt 1 failed: CommandFailed: exit code 1
+      | what the process printed
     ::endgroup::
     ::error file=workflows/gate.yaml,line=7,col=3::unit: CommandFailed: exit code 1
 
@@ -16,11 +16,11 @@ tools is never one: such a line stands behind a bar.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 
 import click
 
-from pytest_highway.cli.display import PlainDisplay, words_of
+from pytest_highway.cli.display import PlainDisplay, printed_by
 from pytest_highway.cli.findings import annotation, escaped
 from pytest_highway.cli.tables import one_line
 from pytest_highway.errors import Severity
@@ -51,8 +51,8 @@ class GithubDisplay(PlainDisplay):
             super().show(event)
             self._annotate_run(event)
         elif kept is not None:
-            words = words_of(event, None)
-            kept += self._lines_of(words) if words else []
+            text = self.text_of(event)
+            kept += self._lines_of(text) if text else []
         else:
             if type(event) is TaskStarted:
                 self._kept[event.path] = []
@@ -66,9 +66,11 @@ class GithubDisplay(PlainDisplay):
 
     def _end(self, event: TaskEnded) -> None:
         lines = self._kept.pop(event.path, [])
-        printed = [self._secrets.redactor.text(each) for each in _printed(event.value)]
-        lines += [_inert(line) for each in printed for line in each.splitlines()]
-        words = words_of(event, self._started.pop(event.path, None))
+        printed = self._secrets.redactor.text(printed_by(event.value))
+        lines += [_inert(line) for line in printed.splitlines()]
+        text = self.text_of(event)
+        words, _, failed = text.partition("\n")
+        lines += self._lines_of("\n" + failed)[1:] if failed else []
         self._group(f"{event.path}: {words}", lines)
         is_own = event.fault is not None and event.fault.task in ("", event.path)
         if event.status in FAILURES and is_own:
@@ -121,13 +123,6 @@ def _located(plan: Plan, path: str) -> tuple[Plan, Node | None]:
             return _located(outer.nested, path[at + 1 :])
         at = path.find("/", at + 1)
     return plan, plan.find(path)
-
-
-def _printed(value: object) -> Iterator[str]:
-    """What a finished process printed."""
-    if isinstance(value, Mapping) and "exit_code" in value:
-        texts = [value.get(name) for name in ("stdout", "stderr")]
-        yield from (each for each in texts if isinstance(each, str))
 
 
 def _inert(line: str) -> str:

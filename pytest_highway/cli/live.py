@@ -1,7 +1,7 @@
 """What `highway run` shows in a terminal: lines of what ended, and below them what goes on.
 
     lint: success (0.4s)
-    unit: attempt 1 failed: CommandFailed: exit code 1
+    unit: attempt 1 failed: CommandFailed: exit code 1; retry in 3s
       build: 12s
       unit: retries in 3s, attempt 2
       deploy: waits for build, unit
@@ -48,8 +48,8 @@ COLOURS = {
 class LiveDisplay(PlainDisplay):
     """Lines and progress for a terminal."""
 
-    def __init__(self, plan: Plan, secrets: SecretValues) -> None:
-        super().__init__(secrets)
+    def __init__(self, plan: Plan, secrets: SecretValues, *, is_verbose: bool = False) -> None:
+        super().__init__(secrets, is_verbose=is_verbose)
         self._redactor = secrets.redactor  # for the drawing thread: it never changes
         self._progress = Progress(plan)
         self._lock = Lock()  # held while the progress is read or changed, never while printing

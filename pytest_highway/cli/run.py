@@ -64,6 +64,7 @@ class Options:
     resume: str | None
     accept_changes: bool
     as_json: bool
+    verbose: bool
 
 
 @click.command()
@@ -76,6 +77,7 @@ class Options:
 @click.option("--accept-changes", is_flag=True, help="Resume though the file was changed.")
 @click.option("--no-history", is_flag=True, help="Do not record the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what every process prints.")
 @click.option("--dry-run", is_flag=True, help="Show what would be called, and call nothing.")
 @click.option("--case", "--stub", "case", metavar="NAME", help="Run in the world of a test case.")
 @history_option
@@ -107,7 +109,7 @@ def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -
     if options.as_json:
         click.echo(outcome_json(done.result))
     else:
-        display = display_of(loaded.plan, SecretValues(), is_live=False)
+        display = display_of(loaded.plan, SecretValues(), is_live=False, is_verbose=options.verbose)
         unbroken(display.observe)(done.result.log)
     return FAILED if done.faults or done.result.status != "success" else 0
 
@@ -140,7 +142,7 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
         recorder = memory.recorder(record)
         observers = [] if recorder is None else [recorder.observe]
         if not options.as_json:
-            display = display_of(plan, secrets)
+            display = display_of(plan, secrets, is_verbose=options.verbose)
             world.callback(display.close)
             observers.append(unbroken(display.observe))
 

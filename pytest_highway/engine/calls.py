@@ -39,7 +39,7 @@ from pytest_highway.events import (
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.models import ToolPolicy
 from pytest_highway.runners.executors import PATIENCE, Runner, Stopped
-from pytest_highway.tool_context import parse_usage
+from pytest_highway.tool_context import parse_usage, printed_of
 
 __all__ = ["Calls"]
 
@@ -153,9 +153,9 @@ class Calls:
         else:
             self._time_out(call, became)
 
-    def _time_out(self, call: Call, became: str) -> None:
+    def _time_out(self, call: Call, became: str, printed: str = "") -> None:
         self._open.discard(call)
-        self._deliver(0.0, call.frame, call, Answer(error=_late(call, became)))
+        self._deliver(0.0, call.frame, call, Answer(error=_late(call, became, printed)))
 
     def _await_end(self, call: Call) -> None:
         """Let a call that is being stopped end, but wait no longer than PATIENCE."""
@@ -167,10 +167,10 @@ class Calls:
         if call in self._stopping:
             self._stopped(call, self._runner.abandon(call) or "")
 
-    def _stopped(self, call: Call, became: str) -> None:
+    def _stopped(self, call: Call, became: str, printed: str = "") -> None:
         self._stopping.discard(call)
         if call in self._open:
-            self._time_out(call, became)
+            self._time_out(call, became, printed)
         else:
             self._leave(call.tool.name)
 
@@ -184,9 +184,9 @@ class Calls:
         found = self._runner.wait(seconds)
         for call, answer in found:
             if call in self._stopping:
-                self._stopped(call, str(answer.error))
+                self._stopped(call, str(answer.error), printed_of(answer.error))
             elif call in self._open and type(answer.error) is Stopped:
-                self._time_out(call, str(answer.error))
+                self._time_out(call, str(answer.error), answer.error.printed)
             elif call in self._open:
                 self._open.discard(call)
                 if answer.after:
@@ -234,8 +234,9 @@ class Calls:
         if answer.error is not None:
             fault = fault_of(answer.error, call.path)
             timed_out = isinstance(answer.error, TimedOut)
+            printed = printed_of(answer.error)
             self._services.log.append(
-                AttemptEnded(now, call.path, call.attempt, fault, timed_out, called=True)
+                AttemptEnded(now, call.path, call.attempt, fault, timed_out, True, printed)
             )
 
     def _use(self, frame: ExecutionFrame, used: UsageAdded) -> None:
@@ -300,9 +301,9 @@ class Calls:
             bulkhead.queue.pop(frame, None)
 
 
-def _late(call: Call, became: str = "") -> TimedOut:
+def _late(call: Call, became: str = "", printed: str = "") -> TimedOut:
     text = f"no answer within {shown_duration(call.frame.node.timeout or 0)}"
-    return TimedOut(f"{text}; {became}" if became else text)
+    return TimedOut(f"{text}; {became}" if became else text, printed)
 
 
 def _tool(frame: ExecutionFrame) -> str:

@@ -68,7 +68,14 @@ class Unretryable(HighwayError):
 
 
 class TimedOut(TimeoutError):
-    """An attempt took longer than its timeout; a `TimeoutError` to everyone who looks."""
+    """An attempt took longer than its timeout; a `TimeoutError` to everyone who looks.
+
+    `printed` is what its process had printed until then.
+    """
+
+    def __init__(self, message: str, printed: str = "") -> None:
+        super().__init__(message)
+        self.printed = printed
 
 
 class Answer(NamedTuple):

@@ -146,7 +146,7 @@ def _refused(
 ) -> Generator[Effect, Sent, Answer]:
     """An attempt that failed before its call, or after the tool had answered."""
     fault = fault_of(error, frame.path)
-    yield Record(AttemptEnded, (frame.attempts, fault, False, called))
+    yield Record(AttemptEnded, (frame.attempts, fault, False, called, ""))
     return Answer(error=error)
 
 

@@ -42,7 +42,14 @@ CURRENT_CALL: ContextVar[Call] = ContextVar("highway_call")
 
 
 class Stopped(HighwayError):
-    """The end of a call that was stopped; its text says what became of it, or nothing."""
+    """The end of a call that was stopped; its text says what became of it, or nothing.
+
+    `printed` is what its process had printed until then.
+    """
+
+    def __init__(self, became: str, printed: str = "") -> None:
+        super().__init__(became)
+        self.printed = printed
 
 
 class Runner(Protocol):

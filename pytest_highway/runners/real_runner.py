@@ -41,7 +41,7 @@ from pytest_highway.runners.remote import (
     received_error,
 )
 from pytest_highway.serialization import to_plain
-from pytest_highway.tool_context import ToolError
+from pytest_highway.tool_context import ToolError, printed_of
 
 if TYPE_CHECKING:
     from pytest_highway.runners.event_loop import EventLoop
@@ -307,7 +307,7 @@ def settled(call: Call, future: Future[object], place: Place) -> Answer:
         answer = _unpacked(call, value) if isinstance(value, Reply) else cast("Answer", value)
     is_late = call.deadline is not None and call.services.now() >= call.deadline
     if call.abandoned or is_late:
-        return Answer(error=Stopped(place.stopped))
+        return Answer(error=Stopped(place.stopped, printed_of(answer.error)))
     return answer._replace(after=call.latency)  # of stubbed HTTP
 
 

@@ -34,12 +34,20 @@ from pytest_highway.tool_context import (
     ToolContext,
     ToolError,
     finished_value,
+    joined_streams,
     shown_command,
     text_of,
 )
 from pytest_highway.toolbox.outputs import check_provided, output_file, read_outputs
 
-__all__ = ["PROCESS_TOOLS", "Finished", "argument_text", "run_checked", "run_process"]
+__all__ = [
+    "PROCESS_TOOLS",
+    "Finished",
+    "ProcessStopped",
+    "argument_text",
+    "run_checked",
+    "run_process",
+]
 
 # The tools that run a process; a stub of one stands at its boundary.
 PROCESS_TOOLS: Final = (
@@ -66,6 +74,14 @@ class Finished:
     exit_code: int
     stdout: str
     stderr: str
+
+
+class ProcessStopped(TimeoutError):
+    """A process was ended before its time; `printed` is what it had printed."""
+
+    def __init__(self, reason: str, printed: str = "") -> None:
+        super().__init__(reason)
+        self.printed = printed
 
 
 def run_checked(
@@ -134,7 +150,7 @@ def run_process(
     """Run a process; `env` overlays this process's environment.
 
     `remaining` gives the seconds left, `cancelled` whether to stop; both are asked every few
-    hundredths of a second. TimeoutError when either ends the process, FileNotFoundError or
+    hundredths of a second. ProcessStopped when either ends the process, FileNotFoundError or
     another OSError, with a sentence, when it cannot be started.
     """
     what = shown_command(argv_or_text)
@@ -152,7 +168,8 @@ def run_process(
         reason = child.run(stop_reason)
         if reason is None:
             return child.finished()
-    raise TimeoutError(reason)
+        raise ProcessStopped(reason, child.printed())
+    raise ProcessStopped(reason)
 
 
 def start(
@@ -217,6 +234,10 @@ class Child:
     def finished(self) -> Finished:
         """What is known once it has ended."""
         return Finished(self._process.returncode, self._stdout.text(), self._stderr.text())
+
+    def printed(self) -> str:
+        """What it has printed."""
+        return joined_streams(self._stdout.text(), self._stderr.text())
 
     def _wait(self, stop_reason: Callable[[], str | None]) -> str | None:
         with ending(self._process) as await_end:
