@@ -40,6 +40,7 @@ __all__ = [
     "ScopeEntered",
     "StoodIn",
     "TaskEnded",
+    "TaskRepeated",
     "TaskStarted",
     "ToolCalled",
     "UsageAdded",
@@ -95,6 +96,17 @@ class TaskStarted(NamedTuple):
 
     at: float
     path: str
+
+
+class TaskRepeated(NamedTuple):
+    """A resumed run has taken this task from the record of an earlier one, and not run it.
+
+    Of a composite what is inside: `wholly`, or some of it.
+    """
+
+    at: float
+    path: str
+    wholly: bool
 
 
 class ToolCalled(NamedTuple):
@@ -281,6 +293,7 @@ class RunEnded(NamedTuple):
 Event = (
     RunStarted
     | TaskStarted
+    | TaskRepeated
     | ToolCalled
     | HttpRequested
     | Logged
@@ -306,6 +319,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for kind in (
         RunStarted,
         TaskStarted,
+        TaskRepeated,
         ToolCalled,
         HttpRequested,
         Logged,
