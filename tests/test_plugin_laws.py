@@ -199,6 +199,7 @@ FLOORS = [
         """cli: main arguments display displays live github progress outcome rehearsal recording
         run files findings validate tools drawing course diagrams graph schema new tables writing
         statistics history streams""",
+        "cli: steps_schema",
     ],
     ["cli: pending accept review"],
 ]
