@@ -40,6 +40,7 @@ __all__ = [
     "ScopeEntered",
     "StoodIn",
     "TaskEnded",
+    "TaskRepeated",
     "TaskStarted",
     "ToolCalled",
     "UsageAdded",
@@ -95,6 +96,17 @@ class TaskStarted(NamedTuple):
 
     at: float
     path: str
+
+
+class TaskRepeated(NamedTuple):
+    """A resumed run has taken this task from the record of an earlier one, and not run it.
+
+    Of a composite what is inside: `wholly`, or some of it.
+    """
+
+    at: float
+    path: str
+    wholly: bool
 
 
 class ToolCalled(NamedTuple):
@@ -285,6 +297,7 @@ class RunEnded(NamedTuple):
 Event = (
     RunStarted
     | TaskStarted
+    | TaskRepeated
     | ToolCalled
     | HttpRequested
     | Logged
@@ -310,6 +323,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     for kind in (
         RunStarted,
         TaskStarted,
+        TaskRepeated,
         ToolCalled,
         HttpRequested,
         Logged,

@@ -15,6 +15,7 @@ from pytest_highway.events import (
     RunEnded,
     RunStarted,
     TaskEnded,
+    TaskRepeated,
     TaskStarted,
     ToolCalled,
     encode_log,
@@ -189,6 +190,30 @@ class TestReading:
     def test_bad_input_is_told(self, highway: Highway, arguments: list[str], told: str) -> None:
         code, _, err = highway(*arguments)
         assert (code, told in err) == (2, True)
+
+
+def test_what_a_resumed_run_repeated_is_told_and_not_counted(
+    highway: Highway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = [
+        GOOD[0],
+        *(TaskStarted(0.0, path) for path in ("all", "lint")),
+        TaskRepeated(0.0, "lint", wholly=True),
+        TaskEnded(0.0, "lint", "success"),
+        TaskRepeated(1.0, "all", wholly=False),
+        TaskEnded(1.0, "all", "failed", "it failed"),
+    ]
+    with open_storage("files:runs") as storage:
+        storage.add(record(1))
+        storage.append("run-1", 0, encode_log(log).split("\n")[:-1])
+    _, out, _ = highway("show", "last", "--history", "files:runs")
+    assert [line.split(maxsplit=3)[3:] for line in out.splitlines()[-2:]] == [
+        ["it failed; partly from the record"],
+        ["wholly from the record"],
+    ]
+    _, out, _ = highway("stats", "--history", "files:runs")
+    assert [line.split() for line in out.splitlines()[1:]] == [["gate", "all", "1", "1", "100%"]]
 
 
 COMMANDS = [

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from command_line import Call, call_fixture
+from flows import faults, tabled
 
 from pytest_highway.cli.schema import json_schema
 from pytest_highway.loading import is_test_file
@@ -59,6 +60,46 @@ def test_every_sample_fits(sample: Path) -> None:
 def test_every_form_of_a_value_fits(text: str) -> None:
     data = parse(TASKS + text, "a.yaml").data
     assert [error.message for error in SCHEMAS["workflow"].iter_errors(data)] == []
+
+
+@pytest.mark.parametrize("title", tabled("steps.txt"))
+def test_every_file_of_steps_fits(title: str) -> None:
+    data = parse(tabled("steps.txt")[title], "a.yaml").data
+    assert [error.message for error in SCHEMAS["workflow"].iter_errors(data)] == []
+
+
+@pytest.mark.parametrize("title", tabled("steps_typos.txt"))
+def test_a_typo_in_a_file_of_steps_does_not_fit_and_does_not_load(
+    tmp_path: Path, title: str
+) -> None:
+    text = tabled("steps_typos.txt")[title]
+    assert not SCHEMAS["workflow"].is_valid(parse(text, "a.yaml").data)
+    assert faults(tmp_path, text) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plan_id: w\nsteps: [{task_id: a, run: x, shell: true}]\n",
+        "name: w\nsteps: [{id: a, command: x, shell: bash}, {id: b, command: x, shell: false}]\n",
+        "name: w\nsteps: [{id: a, command: [x], args: [1], cwd: b, env: {A: b}, x-mine: 1}]\n",
+        "name: w\nsteps: [{id: a, run: x, on_failure: {fallback: b}}, {id: b, run: x}]\n",
+        "name: w\nsteps: [{id: a, run: x, on_failure: fallback_step, fallback_step: b}]\n",
+        "name: w\nglobals: {default_retries: 1}\nsteps: [{id: a, run: x, retry_delay_sec: 2}]\n",
+        "name: w\nsteps: [{id: a, step_def: {type: shell, run: x, x-mine: 1}, kwargs: {}}]\n",
+        "name: w\nsteps: [{id: a, step_def: {type: command, command: [x], shell: false}}]\n",
+        "name: w\nsteps: [{id: a, step_def: {type: python, code: x}, args: [1], cwd: b}]\n",
+        "name: w\nsteps: [{id: a, run: x}]\ntest_defaults: {context: {a: '{{params.a}}'}}\n",
+    ],
+)
+def test_every_form_of_a_step_fits(text: str) -> None:
+    data = parse(text, "a.yaml").data
+    assert [error.message for error in SCHEMAS["workflow"].iter_errors(data)] == []
+
+
+def test_a_test_file_of_a_workflow_of_steps_may_say_context() -> None:
+    data = parse("workflow: a.yaml\ntests: {t: {context: {a: 1}, expect: {output: 1}}}\n", "t").data
+    assert [error.message for error in SCHEMAS["test"].iter_errors(data)] == []
 
 
 @pytest.mark.parametrize(

@@ -151,31 +151,37 @@ FLOORS = [
         "engine: frame effects rules judging precedence resuming",
         """cases: models origins products sharing rendering declared scripts declarations checks
         golden""",
+        "conversion: made",
     ],
     [
         "planning: nesting",
         "engine: operators loops",
         "runners: executors event_loop real_runner custom",
         "transcript views",
+        "conversion: tree",
+        "cli: steps_schema",
     ],
     [
         "loading",
         "engine: run agenda calls endings mailbox performing sections settings stops",
         "cases: stubs",
         "tapes: entries player recorder",
+        "conversion: commands",
     ],
-    ["redaction"],
+    ["redaction", "conversion: names"],
     [
         "running",
         "cases: simulation",
         "cases: expectations",
         "editing: text nodes source changes edit",
+        "conversion: ordering policies",
     ],
     [
         "cases: judging",
         "plugin: failures",
         "plugin: rewriting noting writing patching pending accepting",
         "tapes: codec files",
+        "conversion: parts head reads writing",
     ],
     [
         "plugin: hookspecs",
@@ -189,9 +195,10 @@ FLOORS = [
         "plugin: warned",
         "plugin: taping",
         "plugin: stopping",
+        "conversion: attributes leaves choices composites repair",
     ],
-    ["plugin: rerun", "plugin: second_run"],
-    ["plugin: updating"],
+    ["plugin: rerun", "plugin: second_run", "conversion: operators"],
+    ["plugin: updating", "conversion: conversion"],
     ["plugin: ledger"],
     ["plugin: items"],
     ["plugin"],
@@ -200,7 +207,7 @@ FLOORS = [
         run files findings validate tools drawing course diagrams graph schema new tables writing
         statistics history streams""",
     ],
-    ["cli: pending accept review"],
+    ["cli: pending accept review", "cli: convert"],
 ]
 
 

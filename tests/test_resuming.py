@@ -13,9 +13,10 @@ from pytest_highway.clock import VirtualClock
 from pytest_highway.engine.frame import Answer, Call
 from pytest_highway.engine.resuming import Resumption, recorded_tasks
 from pytest_highway.engine.run import RunSettings, execute
-from pytest_highway.events import Event, TaskEnded, decode_log, encode_log
+from pytest_highway.events import Event, TaskEnded, TaskRepeated, decode_log, encode_log
 from pytest_highway.planning.plan import Plan
 from pytest_highway.runners.executors import InlineRunner
+from pytest_highway.storage.rows import statistics
 from pytest_highway.transcript import Level
 from pytest_highway.views import RunResult
 
@@ -150,6 +151,73 @@ def test_every_cut_of_a_run_with_memory_events_cache_retries_and_a_fallback() ->
     assert whole.results["again"] == {"by": "later"}
     for cut in range(len(whole.log) + 1):
         check_cut(plan, whole, cut)
+
+
+def test_a_run_and_the_one_that_takes_it_up_count_each_step_once() -> None:
+    """At every cut: no step is counted by both, and no duration is that of a repeated one."""
+    plan = plan_of(RICH)
+    whole, _ = run(plan)
+    once = {each.path: each for each in statistics([whole.log])}
+    del once["choose"]  # conditions are evaluated anew
+    for cut in range(len(whole.log) + 1):
+        before = whole.log[:cut]
+        resumed, _ = run(plan, before)
+        found = {each.path: each for each in statistics([before, resumed.log])}
+        assert {path: found[path].runs for path in once} == dict.fromkeys(once, 1)
+        twice, _ = run(plan, resumed.log)
+        assert {each.path for each in statistics([twice.log])} - {"choose"} == set()
+
+
+# A parallel of an inline and a listed member, inside nothing; and a loop in a loop.
+COMPOSITES = {
+    "pair": {
+        "operator_type": "parallel",
+        "branches": {"one": [{**ASK, "task_id": "a"}], "two": ["b"]},
+    },
+    "b": ASK,
+    "all": {
+        "operator_type": "foreach",
+        "items": [1],
+        "loop_body": [
+            {
+                "task_id": "fan",
+                "operator_type": "parallel",
+                "branches": {"left": [{**ASK, "task_id": "c"}], "right": [{**ASK, "task_id": "d"}]},
+            }
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("ended", "extent"),
+    [
+        ([], {}),
+        (["pair.one/a"], {"pair.one/a": True, "pair": False}),
+        (["pair.one/a", "b", "pair"], {"pair.one/a": True, "b": True, "pair": True}),
+        (
+            ["all[0]/fan.left/c"],
+            {"all[0]/fan.left/c": True, "all[0]/fan": False, "all": False},
+        ),
+        (
+            ["all[0]/fan.left/c", "all[0]/fan.right/d", "all[0]/fan"],
+            {
+                **dict.fromkeys(["all[0]/fan.left/c", "all[0]/fan.right/d", "all[0]/fan"], True),
+                "all": False,
+            },
+        ),
+    ],
+)
+def test_the_log_tells_of_what_a_composite_was_repeated(
+    ended: list[str], extent: dict[str, bool]
+) -> None:
+    plan = plan_of(COMPOSITES)
+    whole, _ = run(plan)
+    recorded = recorded_tasks(whole.log, lambda end: end.path in ended)
+    settings = RunSettings(resumption=Resumption(recorded))
+    log = execute(plan, Tools([0.5]), VirtualClock(), settings)
+    told = {event.path: event.wholly for event in log if type(event) is TaskRepeated}
+    assert told == extent
 
 
 def test_limits_count_what_was_used_before() -> None:

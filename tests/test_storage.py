@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from storages import BACKENDS, LOG, RECORD, RedisServer, record, redis_server
 
-from pytest_highway.events import encode_log
+from pytest_highway.events import TaskRepeated, encode_log
 from pytest_highway.storage import archive, sqlite
 from pytest_highway.storage.opening import open_storage
 from pytest_highway.storage.recorder import Recorder
@@ -278,6 +278,7 @@ def test_a_backup_goes_into_any_other_backend(storage: Storage, tmp_path: Path) 
 
 
 HEAD = '{"highway": "runs", "version": 1}'
+ODD = f'{{"run": {replace(RECORD, id="../x").to_line()}, "events": 0}}'
 
 
 @pytest.mark.parametrize(
@@ -288,12 +289,38 @@ HEAD = '{"highway": "runs", "version": 1}'
         (f"{HEAD}\nnonsense\n", "line 2 of the archive: it begins no run"),
         (f'{HEAD}\n{{"run": 1, "events": 0}}\n', "line 2 of the archive: it is no mapping"),
         (f"{HEAD}\n{{run}}\n{LINES[0]}\n", "line 2 of the archive: 5 events should follow, 1 do"),
+        (
+            "\n".join([HEAD, *["{run}", *LINES] * 2, ""]),
+            f"line 8 of the archive: run '{RECORD.id}' is there twice; first at line 2",
+        ),
+        (f"{HEAD}\n{{run}}\n".replace("{run}", "{odd}"), "line 2 of the archive: '../x' is no id"),
     ],
 )
 def test_a_damaged_archive_restores_nothing(storage: Storage, text: str, message: str) -> None:
     run = f'{{"run": {RECORD.to_line()}, "events": 5}}'
     with pytest.raises(StorageError, match=message):
-        archive.restore(storage, text.replace("{run}", run))
+        archive.restore(storage, text.replace("{run}", run).replace("{odd}", ODD))
+    assert storage.records() == []
+
+
+def test_a_storage_that_fails_at_one_run_of_an_archive_keeps_none_of_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.add(record(1))
+    storage.add(record(2))
+    text = archived(storage)
+    storage.remove("run-1")
+    storage.remove("run-2")
+    append = storage.append
+
+    def fail(run_id: str, first: int, lines: list[str]) -> None:
+        append(run_id, first, lines)
+        if run_id == "run-1":  # the older one, which comes behind the other
+            raise StorageError("the disk is full")
+
+    monkeypatch.setattr(storage, "append", fail)
+    with pytest.raises(StorageError, match="the disk is full"):
+        archive.restore(storage, text)
     assert storage.records() == []
 
 
@@ -417,15 +444,26 @@ def test_a_storage_that_stays_broken_fails_the_recording_and_keeps_what_it_has(
 
 def test_steps_are_the_tasks_with_their_times() -> None:
     assert steps(LOG) == [
-        ("lint", "failed", "it\nfailed", 1, 0.0, 0.5, None),
-        ("build", "upstream_failed", "dependency failed: lint", 0, None, None, None),
+        ("lint", "failed", "it\nfailed", 1, 0.0, 0.5, None, ""),
+        ("build", "upstream_failed", "dependency failed: lint", 0, None, None, None, ""),
     ]
-    assert steps(LOG[:2]) == [("lint", "running", "", 0, 0.0, None, None)]
+    assert steps(LOG[:2]) == [("lint", "running", "", 0, 0.0, None, None, "")]
 
 
 def test_statistics_count_what_ran() -> None:
     [lint] = statistics([LOG, LOG[:2], LOG])
     assert (lint, lint.failure_rate) == (("lint", 2, 2, 0.5, 0.5), 1.0)
+
+
+def test_what_a_resumed_run_repeats_is_not_counted_by_it() -> None:
+    """A part that was repeated leaves the whole without a duration."""
+    repeated, partly = (
+        [*LOG[:2], TaskRepeated(0.0, "lint", wholly), *LOG[2:]] for wholly in (True, False)
+    )
+    assert [each.repeated for each in steps(repeated)] == ["wholly", ""]
+    assert statistics([repeated]) == []
+    assert statistics([repeated, LOG]) == [("lint", 1, 1, 0.5, 0.5)]
+    assert statistics([partly]) == [("lint", 1, 1, None, None)]
 
 
 def test_runs_differ_by_what_became_of_their_steps() -> None:

@@ -31,6 +31,7 @@ from pytest_highway.storage.records import TRANSITIONS, RunRecord, StorageError
 from pytest_highway.storage.rows import (
     Attempt,
     Difference,
+    Step,
     attempts,
     differences,
     steps,
@@ -197,11 +198,16 @@ def _values(run: RunRecord) -> dict[str, object]:
 
 def _steps(log: Sequence[Event]) -> Iterable[str]:
     rows = [
-        (each.path, each.status, _seconds(each.duration), str(each.attempts or ""), each.reason)
+        (each.path, each.status, _seconds(each.duration), str(each.attempts or ""), _reason(each))
         for each in steps(log)
     ]
     head = ("STEP", "STATUS", "DURATION", "ATTEMPTS", "REASON")
     return table(head, rows) if rows else ["no steps"]
+
+
+def _reason(step: Step) -> str:
+    repeated = f"{step.repeated} from the record" if step.repeated else ""
+    return "; ".join(each for each in (step.reason, repeated) if each)
 
 
 def _attempts(tried: Sequence[Attempt]) -> Iterable[str]:
@@ -294,7 +300,7 @@ def _unknown(option: str, name: str, known: Sequence[str]) -> HighwayError:
 
 def _shown(row: Counted) -> Sequence[str]:
     step = row.step
-    times = [_on_clock(row.clock, seconds_of(each)) for each in (step.median, step.longest)]
+    times = [_on_clock(row.clock, _seconds(each)) for each in (step.median, step.longest)]
     rate = f"{step.failure_rate:.0%}"
     place = (row.workflow, row.case, step.path or "(test)")
     return *place, str(step.runs), str(step.failed), rate, *times

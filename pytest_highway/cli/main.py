@@ -41,6 +41,7 @@ COMMANDS: dict[str, Home] = {
     "tools": Home("tools:tools", "List the tools that tasks can call."),
     "schema": Home("schema:schema", "Print the JSON Schema of workflow or test files."),
     "new": Home("new:new", "Write a commented workflow with a first test."),
+    "convert": Home("convert:convert", "Write a file of highway-dsl in our language."),
     "history": Home("history:history", "Look up, compare, export and prune runs."),
     "pending": Home("pending:pending", "List what the last run of pytest would have written."),
     "accept": Home(

@@ -4,7 +4,8 @@
 
 The models know keys and types; what they take in several forms stands in the table `FORMS`, by the
 name of the function that brings the forms to one. In a case every value may be a template, which
-is a text whatever is wanted there. The schema takes every valid file; it does not find all that
+is a text whatever is wanted there. The schema of workflows is that of both dialects: one with
+`steps` is held to the rules of `steps_schema`. It takes every valid file; it does not find all that
 `highway validate` finds.
 """
 
@@ -21,7 +22,10 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema as core
 
 from pytest_highway.cases.models import CaseModel, TestFile
+from pytest_highway.cli.steps_schema import with_rules
 from pytest_highway.reading.models import FAILURE_POLICIES, TRIGGER_RULES, Workflow
+from pytest_highway.steps.models import TYPES, Step, StepsFile
+from pytest_highway.steps.shells import POWERSHELL, SHELLS
 
 __all__ = ["MODELS", "json_schema", "schema"]
 
@@ -33,8 +37,9 @@ TEMPLATE: Json = {"type": "string", "pattern": r"\{\{"}
 SCALAR: Json = {"type": ["string", "number"]}
 EXPRESSION: Json = {"type": ["string", "boolean"]}
 INCLUDE: Json = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-# A file of steps, whose many synonyms are left to `highway validate`.
-STEPS: Json = {"properties": {"steps": {"type": ["array", "object"]}}}
+FILLED: Json = {"type": "string", "pattern": r"\S"}
+SECONDS: Json = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e12}
+PROGRAM: Json = {"anyOf": [FILLED, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 FALLBACK: Json = {
     "type": "object",
     "properties": {"fallback": {"type": "string"}},
@@ -66,6 +71,12 @@ FORMS: dict[str, Callable[[Json], Json]] = {
     "_cost": _only({"type": "number", "minimum": 0}),
     "_rule": _only({"enum": list(TRIGGER_RULES)}),
     "_on_failure": _only({"anyOf": [{"enum": list(FAILURE_POLICIES)}, FALLBACK]}),
+    "_seconds_alone": _only(SECONDS),
+    "_command": _only(PROGRAM),
+    "_text": _only(FILLED),
+    "_shell": _only({"enum": [True, False, *SHELLS, *POWERSHELL]}),
+    "_type": _only({"enum": list(TYPES)}),
+    "_step_failure": _or({"const": "fallback_step"}),
     "_retry": _or({"type": "integer", "minimum": 0}),
     "_lock": _or({"type": "string"}),
     "_as_list": _or_one,
@@ -135,16 +146,38 @@ def json_schema(kind: str) -> Json:
     # A case may leave to `test_defaults` what it needs.
     cast("Json", cases["CaseModel"]).pop("required")
     definitions = {**_definitions(model), **cases, "Template": TEMPLATE}
-    case = {"$ref": "#/$defs/CaseModel"}
-    properties = cast("Json", cast("Json", definitions[model.__name__])["properties"])
-    tests = cast("Json", properties["tests"])
-    properties["tests"] = {**tests, "additionalProperties": case}
-    properties["test_defaults"] = {"anyOf": [case, {"type": "null"}]}
+    case: Json = {"$ref": "#/$defs/CaseModel"}
+    steps_case: Json = {"$ref": "#/$defs/StepsCase"}
+    definitions["StepsCase"] = _with_context(cast("Json", cases["CaseModel"]))
     head: Json = {"$schema": DIALECT, "$defs": definitions}
-    shape: Json = {"$ref": f"#/$defs/{model.__name__}"}
     if model is not Workflow:
-        return {**head, **shape}
-    return {**head, "if": {"required": ["steps"]}, "then": STEPS, "else": shape}
+        # What workflow it is for, and so in which dialect, the file itself does not tell.
+        _set_cases(cast("Json", definitions[model.__name__]), steps_case)
+        return {**head, "$ref": f"#/$defs/{model.__name__}"}
+    _set_cases(cast("Json", definitions["Workflow"]), case)
+    steps = with_rules({**_definitions(StepsFile), **_definitions(Step)})
+    _set_cases(cast("Json", steps["StepsFile"]), steps_case)
+    head["$defs"] = {**steps, **definitions}
+    dialects = [{"$ref": f"#/$defs/{name}"} for name in ("StepsFile", "Workflow")]
+    return {**head, "if": {"required": ["steps"]}, "then": dialects[0], "else": dialects[1]}
+
+
+def _set_cases(shape: Json, case: Json) -> None:
+    """Say what the cases of a file are, which its model leaves open."""
+    properties = cast("Json", shape["properties"])
+    properties["tests"] = {**cast("Json", properties["tests"]), "additionalProperties": case}
+    properties["test_defaults"] = {"anyOf": [case, {"type": "null"}]}
+
+
+def _with_context(case: Json) -> Json:
+    """A case of steps, which may say `context` for `variables`."""
+    properties = cast("Json", case["properties"])
+    both: Json = {"required": ["variables", "context"]}
+    return {
+        **case,
+        "properties": {**properties, "context": properties["variables"]},
+        "not": both,
+    }
 
 
 def _definitions(model: type[BaseModel]) -> Json:

@@ -18,7 +18,7 @@ from pytest_highway.engine.frame import ExecutionFrame, Problem, RunServices, Sc
 from pytest_highway.engine.judging import fault_in, scope_fault
 from pytest_highway.engine.rules import BAD, DEAD_ENDS, SOUND, outgoing, turned_away_members
 from pytest_highway.engine.sections import Sections
-from pytest_highway.events import Fault, StoodIn, TaskEnded, new_tuple
+from pytest_highway.events import Fault, StoodIn, TaskEnded, TaskRepeated, new_tuple
 from pytest_highway.planning.plan import Node
 from pytest_highway.reading.models import Foreach
 
@@ -86,6 +86,10 @@ class Endings:
             key,
             note,
         )
+        resumption = self._services.resumption
+        wholly = None if resumption is None else resumption.repeats(run, node)
+        if wholly is not None:
+            self._services.log.append(TaskRepeated(self.now(), frame.path, wholly))
         end = new_tuple(TaskEnded, fields)
         self.end(run, node, end, "live" if success else DEAD_ENDS[status])
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pytest_highway.clock import Clock, instant
 from pytest_highway.engine.effects import (
@@ -44,6 +44,9 @@ from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import LogLevel, Memory
 from pytest_highway.tools import Tool
 
+if TYPE_CHECKING:
+    from pytest_highway.engine.resuming import Resumption
+
 # Runners and stub books take calls and give answers; they need nothing else of `effects`.
 __all__ = [
     "Answer",
@@ -73,7 +76,7 @@ class RunServices:
     `env` is what the world puts over the environments that files declare; `cache` holds results by
     key, each with the moment until which it holds; `breached` tells that a limit was passed, so
     that nothing is retried any more; `passing` are exceptions of tools that end the run; `secrets`
-    is told of each environment and each file's roots.
+    is told of each environment and each file's roots; `resumption` is what an earlier run has done.
     """
 
     __slots__ = (
@@ -86,6 +89,7 @@ class RunServices:
         "now",
         "passing",
         "resources",
+        "resumption",
         "secrets",
     )
 
@@ -102,6 +106,7 @@ class RunServices:
         self.clock = clock
         self.now = clock.now
         self.secrets: SecretValues | None = None
+        self.resumption: Resumption | None = None
 
     def environment(self, workflow: Workflow) -> dict[str, str]:
         """The environment that a file's templates and tools see: only what it declares."""

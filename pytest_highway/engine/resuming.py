@@ -5,6 +5,9 @@ as before; a task or a wait of which the log tells the end does again to memory,
 cache what the log says, and ends as it ended, without a call. So the new log is complete, and
 all views of it are those of a run that was never cut off.
 
+The log tells of each repeated task that it was, and of each composite whether all inside it was:
+what took no time is to count nowhere as if it had.
+
 What a task found may have changed when something before it runs anew, as after a failure that was
 mended: it is *fresh* then, and runs as well. A composite is *touched* when something inside it is
 fresh; who depends on it is fresh, its other members are not.
@@ -12,11 +15,18 @@ fresh; who depends on it is fresh, its other members are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_highway.engine.frame import ScopeRun
-from pytest_highway.events import Event, EventEmitted, TaskEnded, TaskStarted, WaitEnded
+from pytest_highway.events import (
+    Event,
+    EventEmitted,
+    TaskEnded,
+    TaskRepeated,
+    TaskStarted,
+    WaitEnded,
+)
 from pytest_highway.planning.plan import Node
 
 __all__ = ["Recorded", "Resumption", "recorded_tasks"]
@@ -50,7 +60,7 @@ def recorded_tasks(
             events = running.pop(event.path, None)
             if events is not None and is_kept(event):
                 ended.append((event, events))
-        elif event.path in running:
+        elif event.path in running and type(event) is not TaskRepeated:
             running[event.path].append(event)
         if type(event) is EventEmitted:
             sent.append(event)
@@ -77,6 +87,7 @@ class Resumption:
         self._recorded = recorded
         self._fresh: set[tuple[ScopeRun, int]] = set()
         self._touched: set[tuple[ScopeRun, int]] = set()
+        self._repeated: set[tuple[ScopeRun, int]] = set()
 
     def find(self, run: ScopeRun, node: Node, *, starts: bool) -> Recorded | None:
         """What stands in for a task that is about to begin, or to end without having started.
@@ -87,11 +98,23 @@ class Resumption:
         if starts and node.kind in LEAVES:
             recorded = self._recorded.get(run.path(node))
             if recorded is not None and not is_fresh:
+                self._repeated.update([(run, node.index), *_around(run, node)])
                 return recorded
             is_fresh = True
         if is_fresh:
-            self._mark(run, node)
+            self._fresh.add((run, node.index))
+            self._touched.update(_around(run, node))
         return None
+
+    def repeats(self, run: ScopeRun, node: Node) -> bool | None:
+        """Whether a task that ends was repeated: a composite wholly, or False for a part of it.
+
+        None for one of which nothing was. One whose own end is not recorded was never whole.
+        """
+        place = run, node.index
+        if place not in self._repeated:
+            return None
+        return place not in self._touched and run.path(node) in self._recorded
 
     def _follows_fresh(self, run: ScopeRun, node: Node) -> bool:
         around: Sequence[int] = () if node.fallback_for is None else (node.fallback_for,)
@@ -104,17 +127,14 @@ class Resumption:
             starts.append((parent.run, parent.node.index))
         return not self._fresh.isdisjoint(starts)
 
-    def _mark(self, run: ScopeRun, node: Node) -> None:
-        self._fresh.add((run, node.index))
-        self._touch_around(run, node)
-        frame = run.parent
-        while frame is not None:
-            self._touched.add((frame.run, frame.node.index))
-            self._touch_around(frame.run, frame.node)
-            frame = frame.run.parent
 
-    def _touch_around(self, run: ScopeRun, node: Node) -> None:
-        """Touch the parallels that a node is a member of."""
+def _around(run: ScopeRun, node: Node) -> Iterator[tuple[ScopeRun, int]]:
+    """The composites that a node lies in: the parallels it is a member of, the loop, and so on."""
+    while True:
         while node.member_of is not None:
             node = run.scope.nodes[node.member_of[0]]
-            self._touched.add((run, node.index))
+            yield run, node.index
+        if run.parent is None:
+            return
+        node, run = run.parent.node, run.parent.run
+        yield run, node.index

@@ -104,6 +104,7 @@ class Engine:
             plan.scope, {"variables": variables, "env": env, "memory": self.memory}
         )
         services.secrets = settings.secrets
+        services.resumption = settings.resumption
         if settings.secrets is not None:
             settings.secrets.note(plan.workflow.secrets, self.root.roots)
         self.stopped = ""

@@ -79,7 +79,7 @@ def _type(value: object) -> str:
     raise ValueError(f"{value!r} is no type of a step; allowed: {listed(list(TYPES))}{near}")
 
 
-def _seconds(value: object) -> float:
+def _seconds_alone(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
         return float(value)
     raise ValueError(f"expected a number of seconds, 0 or more, got {named(value)}")
@@ -108,7 +108,7 @@ def _shell(value: object) -> bool | str:
     raise ValueError(f"{value!r} is no shell; allowed: true, false, {listed(known)}{near}")
 
 
-def _on_failure(value: object) -> object:
+def _step_failure(value: object) -> object:
     words = ("abort", "skip_dependents", "continue", "fallback_step")
     if not isinstance(value, str) or value in words[:3]:
         return value
@@ -118,7 +118,7 @@ def _on_failure(value: object) -> object:
     raise ValueError(f"{value!r} is not allowed here; allowed: {listed(words)}{near}")
 
 
-Seconds = Annotated[float, PlainValidator(_seconds)]
+Seconds = Annotated[float, PlainValidator(_seconds_alone)]
 Command = Annotated[str | list[str], PlainValidator(_command)]
 Text = Annotated[str, PlainValidator(_text)]
 Shell = Annotated[bool | str, PlainValidator(_shell)]
@@ -170,7 +170,7 @@ class Step(Task):
     retries: Amount | None = None
     retry_delay_sec: Seconds | None = None
     condition: Expression | None = None
-    on_failure: Annotated[OnFailure | None, BeforeValidator(_on_failure)] = None
+    on_failure: Annotated[OnFailure | None, BeforeValidator(_step_failure)] = None
 
 
 class StepsFile(Strict):

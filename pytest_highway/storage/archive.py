@@ -13,13 +13,13 @@ backend, and is restored into any other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from typing import cast
 
 from pytest_highway.events import LogFormatError, decode_log
 from pytest_highway.serialization import from_json, to_json
-from pytest_highway.storage.records import RunRecord, StorageError, record_of
+from pytest_highway.storage.records import RUN_ID, RunRecord, StorageError, record_of
 from pytest_highway.storage.storage import Storage
 
 __all__ = ["export", "outdated", "restore"]
@@ -42,20 +42,24 @@ def export(storage: Storage, records: Iterable[RunRecord]) -> Iterator[str]:
 def restore(storage: Storage, text: str) -> list[RunRecord]:
     """Add the runs of an archive that a storage does not have; returns those that it added.
 
-    The whole text is read first: StorageError, and nothing added, when a line of it is wrong, or
-    when a run is there already with other events or another end.
+    All or nothing: the whole text is read first, and StorageError is raised when a line of it is
+    wrong, or when a run is there already with other events or another end. When the storage fails
+    at one of them, those that were added are removed again.
     """
     found = list(_runs(text))
     news = [(record, lines) for record, lines in found if not _is_kept(storage, record, lines)]
-    for record, lines in news:
-        storage.add(record)
-        try:
+    with ExitStack() as undo:
+        for record, lines in news:
+            storage.add(record)
+            undo.callback(_forget, storage, record.id)
             storage.append(record.id, 0, lines)
-        except StorageError:
-            with suppress(StorageError):
-                storage.remove(record.id)  # a record without its events would pass for whole
-            raise
+        undo.pop_all()
     return [record for record, _ in news]
+
+
+def _forget(storage: Storage, run_id: str) -> None:
+    with suppress(StorageError):  # the fault that led here is the one to tell
+        storage.remove(run_id)
 
 
 def _is_kept(storage: Storage, record: RunRecord, lines: list[str]) -> bool:
@@ -75,12 +79,20 @@ def _runs(text: str) -> Iterator[tuple[RunRecord, list[str]]]:
     if not text or _parsed(lines[0]) != HEAD:
         raise StorageError(f"line 1 of the archive is not {to_json(HEAD)}; nothing was restored")
     place = 1
+    begun: dict[str, int] = {}
     while place < len(lines):
         head = _parsed(lines[place])
         try:
             if not isinstance(head, dict):
                 raise ValueError("it begins no run")
             record = record_of(to_json(head.get("run")))
+            if not RUN_ID.fullmatch(record.id):
+                raise ValueError(f"{record.id!r} is no id of a run")
+            if record.id in begun:
+                raise ValueError(
+                    f"run {record.id!r} is there twice; first at line {begun[record.id]}"
+                )
+            begun[record.id] = place + 1
             count = cast("int", head["events"])
             events = lines[place + 1 : place + 1 + count]
             if len(events) < count:

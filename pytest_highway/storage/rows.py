@@ -1,7 +1,8 @@
 """What a history shows of runs: steps and attempts as rows, statistics, differences.
 
 All of it is a function of the logs. A step is a task at its path; its duration runs from its start
-to its end, its attempts from their calls.
+to its end, its attempts from their calls. What a resumed run repeats from the record was not run by
+it: the run that did counts it, and only that one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from pytest_highway.events import AttemptEnded, Event, TaskEnded, TaskStarted, ToolCalled
+from pytest_highway.events import (
+    AttemptEnded,
+    Event,
+    TaskEnded,
+    TaskRepeated,
+    TaskStarted,
+    ToolCalled,
+)
 from pytest_highway.serialization import to_json
 
 __all__ = [
@@ -28,7 +36,8 @@ __all__ = [
 class Step(NamedTuple):
     """One task of one run; `duration` in seconds, None when it never started or has not ended.
 
-    `status` is `running` while it has not ended.
+    `status` is `running` while it has not ended; `repeated` is `wholly` or `partly` (a composite)
+    where a resumed run took it from the record, and else empty.
     """
 
     path: str
@@ -38,6 +47,7 @@ class Step(NamedTuple):
     started: float | None
     duration: float | None
     value: object
+    repeated: str = ""
 
 
 class Attempt(NamedTuple):
@@ -52,13 +62,16 @@ class Attempt(NamedTuple):
 
 
 class Statistic(NamedTuple):
-    """A step over many runs: how often it ran and failed, its durations in seconds."""
+    """A step over many runs: how often it ran and failed, its durations in seconds.
+
+    These are of runs that ran the whole of it, and None when there is no such run.
+    """
 
     path: str
     runs: int
     failed: int
-    median: float
-    longest: float
+    median: float | None
+    longest: float | None
 
     @property
     def failure_rate(self) -> float:
@@ -79,18 +92,25 @@ def steps(log: Sequence[Event]) -> list[Step]:
     """The tasks of a run in the order of their first event."""
     started = {event.path: event.at for event in log if type(event) is TaskStarted}
     ends = {event.path: event for event in log if type(event) is TaskEnded}
+    repeated = {event.path: event.wholly for event in log if type(event) is TaskRepeated}
     paths = dict.fromkeys(
         event.path for event in log if type(event) is TaskStarted or type(event) is TaskEnded
     )
-    return [_step(path, started.get(path), ends.get(path)) for path in paths]
+    return [
+        _step(path, started.get(path), ends.get(path), EXTENTS[repeated.get(path)])
+        for path in paths
+    ]
 
 
-def _step(path: str, started: float | None, end: TaskEnded | None) -> Step:
+EXTENTS = {None: "", False: "partly", True: "wholly"}
+
+
+def _step(path: str, started: float | None, end: TaskEnded | None, repeated: str) -> Step:
     if end is None:
         return Step(path, "running", "", 0, started, None, None)
     duration = None if started is None else round(end.at - started, 6)
     reason = end.reason or str(end.fault or "")
-    return Step(path, end.status, reason, end.attempts, started, duration, end.value)
+    return Step(path, end.status, reason, end.attempts, started, duration, end.value, repeated)
 
 
 def attempts(log: Sequence[Event]) -> list[Attempt]:
@@ -120,15 +140,16 @@ def statistics(logs: Iterable[Sequence[Event]]) -> list[Statistic]:
     found: dict[str, list[Step]] = {}
     for log in logs:
         for step in steps(log):
-            if step.duration is not None:
+            if step.duration is not None and step.repeated != "wholly":
                 found.setdefault(step.path, []).append(step)
     return [_statistic(path, each) for path, each in found.items()]
 
 
 def _statistic(path: str, ran: Sequence[Step]) -> Statistic:
-    durations = [step.duration or 0.0 for step in ran]
+    durations = [step.duration or 0.0 for step in ran if not step.repeated]
     failed = sum(step.status in FAILURES for step in ran)
-    return Statistic(path, len(ran), failed, round(median(durations), 6), max(durations))
+    middle = round(median(durations), 6) if durations else None
+    return Statistic(path, len(ran), failed, middle, max(durations, default=None))
 
 
 def differences(before: Sequence[Event], after: Sequence[Event]) -> Iterator[Difference]:

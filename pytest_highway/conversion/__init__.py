@@ -1,0 +1,1 @@
+"""Files of the package highway-dsl, written anew in our language."""
