@@ -19,10 +19,10 @@ from pytest_highway.cli.arguments import history_option
 from pytest_highway.cli.display import seconds_of
 from pytest_highway.cli.main import FAILED
 from pytest_highway.cli.statistics import Counted, counted
-from pytest_highway.cli.tables import document, one_line, table
+from pytest_highway.cli.tables import barred, document, table
 from pytest_highway.cli.writing import write_new
 from pytest_highway.clock import parse_duration
-from pytest_highway.errors import HighwayError, did_you_mean, listed
+from pytest_highway.errors import HighwayError, did_you_mean, listed, one_line
 from pytest_highway.events import Event
 from pytest_highway.serialization import from_json
 from pytest_highway.storage import archive
@@ -143,7 +143,12 @@ def _echo(lines: Iterable[str]) -> None:
 
 @history.command()
 @click.argument("run")
-@click.option("--attempts", "with_attempts", is_flag=True, help="Every call of a tool as well.")
+@click.option(
+    "--attempts",
+    "with_attempts",
+    is_flag=True,
+    help="Calls of tools as well, and what failed ones printed.",
+)
 @click.option("--events", "with_events", is_flag=True, help="The log as well, as JSON lines.")
 @JSON
 @history_option
@@ -215,7 +220,14 @@ def _attempts(tried: Sequence[Attempt]) -> Iterable[str]:
         (each.path, str(each.number), each.tool, seconds_of(each.started), each.error)
         for each in tried
     ]
-    return table(("STEP", "ATTEMPT", "TOOL", "STARTED", "ERROR"), rows) if rows else ["no attempts"]
+    yield from table(("STEP", "ATTEMPT", "TOOL", "STARTED", "ERROR"), rows) if rows else NO_ATTEMPTS
+    for each in tried:
+        if each.printed:
+            yield from ["", one_line(f"{each.path}, attempt {each.number}, printed:")]
+            yield from barred(each.printed)
+
+
+NO_ATTEMPTS = ("no attempts",)
 
 
 # --- diff ----------------------------------------------------------------------------------------
