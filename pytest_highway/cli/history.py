@@ -17,21 +17,19 @@ import click
 
 from pytest_highway.cli.arguments import history_option
 from pytest_highway.cli.display import seconds_of
+from pytest_highway.cli.executed import attempt_lines, step_lines
 from pytest_highway.cli.main import FAILED
 from pytest_highway.cli.statistics import Counted, counted
-from pytest_highway.cli.tables import barred, document, table
+from pytest_highway.cli.tables import document, table
 from pytest_highway.cli.writing import write_new
 from pytest_highway.clock import parse_duration
 from pytest_highway.errors import HighwayError, did_you_mean, listed, one_line
-from pytest_highway.events import Event
 from pytest_highway.serialization import from_json
 from pytest_highway.storage import archive
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 from pytest_highway.storage.records import TRANSITIONS, RunRecord, StorageError
 from pytest_highway.storage.rows import (
-    Attempt,
     Difference,
-    Step,
     attempts,
     differences,
     steps,
@@ -174,9 +172,9 @@ def show(
             parts["events"] = [from_json(line) for line in lines]
         click.echo(document({"run": _fields(record), **parts}))
         return
-    _echo(["", *_steps(log)])
+    _echo(["", *step_lines(log)])
     if with_attempts:
-        _echo(["", *_attempts(tried)])
+        _echo(["", *attempt_lines(tried)])
     if with_events:
         _echo(["", *lines])
 
@@ -199,35 +197,6 @@ def _values(run: RunRecord) -> dict[str, object]:
     """What a run was given, as templates name it."""
     roots = {"variables": run.variables, "params": run.params}
     return {f"{root}.{name}": each for root in GIVEN for name, each in roots[root].items()}
-
-
-def _steps(log: Sequence[Event]) -> Iterable[str]:
-    rows = [
-        (each.path, each.status, _seconds(each.duration), str(each.attempts or ""), _reason(each))
-        for each in steps(log)
-    ]
-    head = ("STEP", "STATUS", "DURATION", "ATTEMPTS", "REASON")
-    return table(head, rows) if rows else ["no steps"]
-
-
-def _reason(step: Step) -> str:
-    repeated = f"{step.repeated} from the record" if step.repeated else ""
-    return "; ".join(each for each in (step.reason, repeated) if each)
-
-
-def _attempts(tried: Sequence[Attempt]) -> Iterable[str]:
-    rows = [
-        (each.path, str(each.number), each.tool, seconds_of(each.started), each.error)
-        for each in tried
-    ]
-    yield from table(("STEP", "ATTEMPT", "TOOL", "STARTED", "ERROR"), rows) if rows else NO_ATTEMPTS
-    for each in tried:
-        if each.printed:
-            yield from ["", one_line(f"{each.path}, attempt {each.number}, printed:")]
-            yield from barred(each.printed)
-
-
-NO_ATTEMPTS = ("no attempts",)
 
 
 # --- diff ----------------------------------------------------------------------------------------
