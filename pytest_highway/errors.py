@@ -27,6 +27,7 @@ __all__ = [
     "SourceError",
     "did_you_mean",
     "listed",
+    "one_line",
 ]
 
 Severity = Literal["error", "warning"]
@@ -66,7 +67,8 @@ class Diagnostic:
     def headline(self) -> str:
         """`path:line:col: message`, on one line."""
         prefix = "warning: " if self.severity == "warning" else ""
-        return f"{self.path}:{self.position.line}:{self.position.column}: {prefix}{self.message}"
+        line, column = self.position
+        return one_line(f"{self.path}:{line}:{column}: {prefix}{self.message}")
 
     def render(self) -> str:
         """The headline, the source line and a caret."""
@@ -100,6 +102,13 @@ class SourceError(HighwayError):
 
     def __str__(self) -> str:
         return "\n".join(each.render() for each in self.diagnostics)
+
+
+def one_line(text: str) -> str:
+    """A text of anybody's without line ends or other controls of a terminal, which are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.collector import collector_paused
 from pytest_highway.reading.document import MAX_BYTES, Document, read
 from pytest_highway.reading.validation import validate_model
+from pytest_highway.reading.yaml_syntax import without_consequences
 from pytest_highway.steps.dialect import as_tasks, cases_beside
 from pytest_highway.tools import Registry
 
@@ -100,7 +101,7 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
         # What could not be read is told once, and not again by what its absence leads to.
         told = {(each.path, each.position) for each in unread}
         news = [each for each in faults if (each.path, each.position) not in told]
-        raise SourceError([*unread, *news])
+        raise SourceError(without_consequences([*unread, *news]))
     return Loaded(document, plan, tuple(cases), tuple(warnings))
 
 

@@ -1,10 +1,11 @@
 """Runs `highway run` again and again, and kills it each time at another instant.
 
-    CALLS=file kill_host.py FILE ADDRESS POINTS
+    CALLS=file kill_host.py FILE ADDRESS KILLS
 
 Each run is a fork of this process, so that nothing is imported twice. A run that was killed is taken
-up by the next one; when one has succeeded, the next begins anew, and the last is not killed. Every
-second one dies in the middle of a write to its history, the others at a random time. Prints for each:
+up by the next one; when one has succeeded, the next begins anew. After that many kills a last one is
+left alone. Half of them die in a write to their history (half of the bytes are there, or a transaction
+that is not committed), the others at a random time. Prints for each:
 the tasks that the history knew to have ended, those that were called, and the exit code.
 """
 
@@ -59,10 +60,19 @@ def die_in_write(address: str, number: int) -> None:
         commit = killing(sqlite.SqliteStorage._commit, number, half=False)
         sqlite.SqliteStorage._commit = commit  # type: ignore[method-assign,assignment]
     else:
-        from pytest_highway.storage.redis_server import RedisStorage
+        from redis.connection import Connection
 
-        change = killing(RedisStorage._change, number, half=False)
-        RedisStorage._change = change  # type: ignore[method-assign,assignment]
+        send = Connection.send_packed_command
+        cut = killing(lambda to, text: send(to, [text]), number, half=True)
+
+        def sending(connection: Connection, command: object, *args: object, **more: object) -> None:
+            text = b"".join(command)  # type: ignore[call-overload]  # it is a list of bytes
+            if b"EXEC" in text:
+                cut(connection, text)
+            else:
+                send(connection, [text], *args, **more)
+
+        Connection.send_packed_command = sending  # type: ignore[method-assign,assignment]
 
 
 def known(address: str) -> tuple[list[str], list[str]]:
@@ -96,9 +106,11 @@ if __name__ == "__main__":
     calls = Path(os.environ["CALLS"])
     file, address, points = sys.argv[1:]
     random.seed(4242)
-    numbers = [random.randint(0, 12) if each % 2 else -1 for each in range(int(points))]
-    for number in [*numbers, None]:
+    left = int(points)
+    while left >= 0:
+        number = random.choice([-1, random.randint(0, 12)]) if left else None
         calls.write_text("")
         ended, code = launch(file, address, number)
         time.sleep(0.04)  # for what the killed run had started, which ends by itself
         print(json.dumps({"ended": ended, "called": calls.read_text().split(), "code": code}))
+        left -= code == -signal.SIGKILL or number is None

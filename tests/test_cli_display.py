@@ -402,3 +402,34 @@ def test_github_sees_what_was_cut_off_by_a_second_ctrl_c(tmp_path: Path) -> None
             process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out.splitlines()[-1]) == (130, "clean: cut off")
+
+
+TURNS = """\
+name: turns
+tasks:
+  a: {function: tools.shell.run, args: [sleep 0.2], dependencies: [], lock: db}
+  each:
+    operator_type: foreach
+    items: [1]
+    dependencies: []
+    lock: db
+    loop_body: [{task_id: b, function: tools.log.info, args: [hi]}]
+"""
+
+
+@pytest.mark.parametrize("more", [{}, {"GITHUB_ACTIONS": "true"}], ids=["lines", "github"])
+@pytest.mark.parametrize(
+    ("flow", "begun"),
+    [
+        (re.sub(",? *lock: db\\n?", "", TURNS), ["each: started", "each[0]/b: queued"]),
+        (TURNS, ["each: queued", "each: started"]),
+    ],
+    ids=["slot", "lock"],
+)
+def test_a_task_that_has_to_wait_for_its_turn_is_queued_until_then(
+    more: dict[str, str], flow: str, begun: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "turns.yaml").write_text(flow)
+    done = piped(tmp_path, "run", "turns.yaml", "--parallel", "1", **more)
+    lines = [line for line in done.stdout.splitlines() if re.match("each.*(started|queued)", line)]
+    assert lines == [*begun, "each[0]/b: started"]

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from command_line import Call, call_fixture
-from highway_process import COMMAND, Ended, environment
+from highway_process import COMMAND, Ended, environment, highway
+from storages import LOG, record
+
+from pytest_highway.events import encode_log
+from pytest_highway.storage.opening import open_storage
+from pytest_highway.storage.sqlite import MIGRATIONS
 
 __all__ = ["call_fixture"]
 
@@ -150,6 +157,57 @@ def as_user(*arguments: str) -> Ended:
         timeout=30,
         check=False,
     )
+
+
+READ_ONLY = [
+    (["list"], 0, "gate.yaml"),
+    (["show", "last"], 0, "lint"),
+    (["prune", "--keep", "0"], 2, "attempt to write a readonly database; what it holds was left"),
+]
+
+
+@needs_user
+@pytest.mark.parametrize(("arguments", "code", "told"), READ_ONLY)
+@pytest.mark.parametrize("is_written", [False, True], ids=["alone", "written"])
+def test_a_history_that_may_only_be_read_is_read(
+    tmp_path: Path, arguments: Sequence[str], code: int, told: str, is_written: bool
+) -> None:
+    """Also while somebody else writes to it; nothing is made beside it."""
+    folder, address = tmp_path / "theirs", f"sqlite:{tmp_path}/theirs/history.sqlite"
+    with ExitStack() as world:
+        storage = world.enter_context(open_storage(address))
+        storage.add(record(1, state="failed"))
+        storage.append("run-1", 0, encode_log(LOG).split("\n")[:-1])
+        if not is_written:
+            world.close()
+        before = sorted(folder.iterdir())
+        for path in (*before, folder):
+            path.chmod(0o555)
+        world.callback(folder.chmod, 0o755)
+        done = as_user("history", *arguments, "--history", address)
+        assert (done.returncode, told in done.stdout + done.stderr) == (code, True)
+        assert sorted(folder.iterdir()) == before
+
+
+@needs_user
+def test_a_history_of_an_old_schema_that_may_only_be_read_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "theirs" / "history.sqlite"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(";".join(MIGRATIONS[0]))
+        database.execute("PRAGMA user_version = 1")
+    path.chmod(0o444)
+    done = as_user("history", "list", "--history", str(path))
+    told = f"{path} has schema 1, and cannot be brought up to 2: it may only be read\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+def test_a_path_of_odd_signs_is_told_on_one_line(tmp_path: Path) -> None:
+    """It can neither draw on the terminal nor look like another finding."""
+    Path("a\n\x1b[31mb.yaml").write_text("name: x\ntasks: 3\n")
+    done = highway("validate", "a\n\x1b[31mb.yaml")
+    assert (done.returncode, "\x1b" in done.stdout) == (1, False)
+    assert done.stdout.startswith("a\\n\\x1b[31mb.yaml:2:8: expected a mapping")
 
 
 DENIED = [

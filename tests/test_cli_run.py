@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from highway_process import highway as command
 from real_calls import PATIENCE, content_of, gone, started
 from terminals import COMMAND, plain_environment
 
@@ -77,7 +78,7 @@ def test_a_run_calls_its_tools_and_ends_with_its_exit_code(
         (["--context", "hwo=me"], "did you mean 'who'?"),
         (["--var", "who"], "--var 'who': expected name=value"),
         (["--case", "god"], "did you mean 'good'?"),
-        (["--resume", "last"], "has no run 'last'"),
+        (["--resume", "last"], "there is no history at 'sqlite:.highway/history.sqlite'"),
         (["--resume", "last", "--no-history"], "--resume needs the history"),
         (["--history", "sqlite:gate.yaml"], "gate.yaml: file is not a database"),
         (["--history", "http:x"], "is no address of a storage"),
@@ -124,6 +125,68 @@ def test_what_has_succeeded_is_not_run_again(highway: Highway) -> None:
     code, _, err = highway("--resume", "last")
     assert (code, "has succeeded; there is nothing to resume" in err) == (0, True)
     assert Path("calls").read_text() == "you\n"
+
+
+@pytest.mark.parametrize("address", [DEFAULT_ADDRESS, "files:runs"])
+def test_resuming_makes_no_history(highway: Highway, address: str) -> None:
+    """There is none whose run could be meant; an empty one would say that there had been."""
+    code, _, err = highway("--resume", "last", "--history", address)
+    assert (code, err) == (2, f"there is no history at {address!r}\n")
+    assert [each.name for each in Path().iterdir()] == ["gate.yaml"]
+
+
+def test_an_unknown_run_is_not_resumed(highway: Highway) -> None:
+    highway()
+    code, _, err = highway("--resume", "x")
+    assert (code, "has no run 'x'; it has '" in err) == (2, True)
+
+
+PRINTS = """\
+name: prints
+tasks:
+  good: {function: tools.shell.run, args: [echo fine], dependencies: []}
+  late:
+    function: tools.shell.run
+    args: ["test -e again && exit 5; touch again; echo $token; echo again >&2; exit 4"]
+    env: {token: "{{variables.token}}"}
+    retry: 1
+    dependencies: []
+  bad: {function: tools.shell.run, args: ["echo $token; exit 4"], env: {token: "{{variables.token}}"}, dependencies: []}
+variables: {token: s3cret-token}
+secrets: [variables.token]
+"""
+
+
+def test_what_a_failed_task_printed_is_in_the_json_and_in_the_history(highway: Highway) -> None:
+    """Of its last attempt, or of each; without the secrets that it printed."""
+    Path("gate.yaml").write_text(PRINTS)
+    tasks = json.loads(highway("--json")[1])["tasks"]
+    assert {name: task["printed"] for name, task in tasks.items()} == {
+        "good": None,
+        "late": None,
+        "bad": "<secret:variables.token>",
+    }
+    shown = command("history", "show", "last", "--attempts").stdout
+    blocks = [block.splitlines() for block in shown.split("\n\n") if "printed:" in block]
+    assert sorted(blocks) == [
+        ["bad, attempt 1, printed:", "  | <secret:variables.token>"],
+        ["late, attempt 1, printed:", "  | <secret:variables.token>", "  | again"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["run", "gate.yaml"], 0),
+        (["run", "gate.yaml", "--var", "code=3"], 1),
+        (["run", "gate.yaml", "--case", "bad"], 1),
+        (["run", "gate.yaml", "--context", "hwo=me"], 2),
+        (["run", "none.yaml"], 2),
+    ],
+)
+def test_a_process_ends_with_the_exit_code(tmp_path: Path, arguments: list[str], code: int) -> None:
+    (tmp_path / "gate.yaml").write_text(FLOW)
+    assert command(*arguments, cwd=tmp_path).returncode == code
 
 
 def test_a_changed_file_is_resumed_only_when_told_to(highway: Highway) -> None:

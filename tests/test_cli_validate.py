@@ -150,10 +150,12 @@ def test_sarif_holds_what_its_schema_requires(write: Write, call: Call) -> None:
         {
             "physicalLocation": {
                 "artifactLocation": {"uri": "workflows/a%20b.yaml"},
-                "region": {"startLine": 3, "startColumn": 19},
+                "region": {"startLine": 3, "startColumn": 19, "endLine": 3, "endColumn": 48},
             }
         }
     ]
+    (rule,) = run["tool"]["driver"]["rules"]
+    assert all(rule[each]["text"] for each in ("shortDescription", "fullDescription", "help"))
 
 
 def test_tools_of_a_module_beside_the_user_are_known(write: Write, call: Call) -> None:

@@ -215,3 +215,39 @@ def test_tasks_that_have_their_shape_are_checked_beside_one_that_has_not(tmp_pat
         "unknown dependency 'd'",
         "unknown key 'statu'",
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: x\ntasks:\n  a: {{x}}\n",
+        "name: x\ntasks: {a: {function: tools.log.info, args: [x], retry: {{x}}}}\n",
+        "name: x\ntasks: {a: {function: tools.log.info, args: [x], env: {{x}}}}\n",
+        "name: x\nsteps:\n  - {{x}}\n  - {id: a, run: date}\n",
+        "name: x\nsteps: [{id: a, step_def: {{x}}}]\n",
+        "name: x\ntasks: {a: {function: tools.log.info, args: [x]}}\ntests: {t: {{x}}}\n",
+        "name: x\nsteps: [{id: a, run: date}]\ntests: {t: {expect: {calls: {{x}}}}}\n",
+    ],
+)
+def test_an_unquoted_template_is_told_once(tmp_path: Path, text: str) -> None:
+    """And nothing of the mapping that YAML takes it for."""
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(SourceError) as caught:
+        load_file(file, file.name, REGISTRY)
+    assert [each.message for each in caught.value.diagnostics] == [
+        'unquoted template; write "{{x}}"'
+    ]
+
+
+def test_what_stands_beside_an_unquoted_template_is_told_too(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("name: x\ntasks: {a: {env: {{x}}, args: 3}, b: hello}\n")
+    with pytest.raises(SourceError) as caught:
+        load_file(file, file.name, REGISTRY)
+    assert [each.headline().partition(": ")[2] for each in caught.value.diagnostics] == [
+        "'function' is missing",
+        'unquoted template; write "{{x}}"',
+        "expected a list, got the number 3",
+        "expected a mapping, got text 'hello'",
+    ]

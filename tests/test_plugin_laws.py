@@ -203,7 +203,7 @@ FLOORS = [
     ["plugin: items"],
     ["plugin"],
     [
-        """cli: main arguments display displays live github progress outcome rehearsal recording
+        """cli: main arguments display displays live github progress outcome executed rehearsal recording
         run files findings validate tools drawing course diagrams graph schema new tables writing
         statistics history streams""",
     ],

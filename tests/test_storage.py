@@ -484,11 +484,11 @@ def test_attempts_are_the_calls() -> None:
 
     first = ToolCalled(0.0, "lint", 1, "app.ask", [], {}, False)
     refused = AttemptEnded(1.0, "lint", 2, Fault("BulkheadFull", "full"), False, called=False)
-    failed = AttemptEnded(0.5, "lint", 1, Fault("ValueError", "no"), False, called=True)
+    failed = AttemptEnded(0.5, "lint", 1, Fault("ValueError", "no"), False, True, "what it said")
     second = first._replace(at=2.0, attempt=3)
     assert attempts([first, failed, refused, second]) == [
-        ("lint", 1, "app.ask", 0.0, 0.5, "ValueError: no"),
-        ("lint", 3, "app.ask", 2.0, None, ""),
+        ("lint", 1, "app.ask", 0.0, 0.5, "ValueError: no", "what it said"),
+        ("lint", 3, "app.ask", 2.0, None, "", ""),
     ]
 
 

@@ -1,7 +1,9 @@
 """What `highway run` shows while it runs: one line for each thing that happened.
 
     lint: started
+    unit: queued
     lint: success (0.4s)
+    unit: started
     unit: attempt 1 failed: CommandFailed: exit code 1; retry in 2s
       | what the process printed
     unit: failed (2.1s): CommandFailed: exit code 1
@@ -9,8 +11,9 @@
     deploy: upstream_failed (dependency failed: unit)
     run: failed (2.5s): unit: CommandFailed: exit code 1
 
-A failed attempt is told with what follows it: a further one, or the end of its task. Everything is
-a function of the log, so that a run which is taken up shows what it repeats as well.
+A task is queued when it has to wait for a place at its tool, a slot or a lock; its time counts from
+there. A failed attempt is told with what follows it: a further one, or the end of its task.
+Everything is a function of the log, so that a run which is taken up shows what it repeats as well.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from pytest_highway.cli.tables import one_line
+from pytest_highway.cli.tables import barred
 from pytest_highway.clock import shown_duration
+from pytest_highway.errors import one_line
 from pytest_highway.events import (
     AttemptEnded,
     Event,
@@ -28,6 +32,7 @@ from pytest_highway.events import (
     Logged,
     RetryScheduled,
     RunEnded,
+    ScopeEntered,
     TaskEnded,
     TaskStarted,
     WaitOpened,
@@ -58,6 +63,8 @@ class PlainDisplay:
         self._shown = 0
         self._started: dict[str, float] = {}
         self._failures: dict[str, AttemptEnded] = {}  # the last one of a task that goes on
+        self._moved: frozenset[str] = frozenset()  # tasks that the events shown now tell more of
+        self._queued: set[str] = set()
 
     def observe(self, log: Sequence[Event]) -> None:
         """Show what is new in the log."""
@@ -67,8 +74,13 @@ class PlainDisplay:
             self.show_all(new)
 
     def show_all(self, events: Sequence[Event]) -> None:
-        """Show events that are new."""
+        """Show events that are new: all that happened since the run last had to wait."""
+        self._moved = frozenset(_mover(event) for event in events if type(event) is not TaskStarted)
         for event in events:
+            if (path := _mover(event)) in self._queued:
+                self._queued.remove(path)
+                if type(event) is not TaskEnded:
+                    self.say(f"{path}: started")
             self.show(event)
 
     def show(self, event: Event) -> None:
@@ -84,6 +96,9 @@ class PlainDisplay:
         if type(event) is AttemptEnded:
             self._failures[event.path] = event
             return ""
+        if type(event) is TaskStarted and event.path not in self._moved:
+            self._queued.add(event.path)
+            return "queued"
         failure = self._failures.pop(event.path, None)
         printed = "" if failure is None else failure.printed
         if type(event) is TaskEnded and self._is_verbose:
@@ -111,7 +126,12 @@ class PlainDisplay:
         first, *others = self._secrets.redactor.rendered(text).split("\n")
         if len(others) > SHOWN_LINES:
             others[:-SHOWN_LINES] = [f"... {len(others) - SHOWN_LINES} lines before"]
-        return [one_line(first), *(f"  | {one_line(each)}" for each in others)]
+        return [one_line(first), *(barred("\n".join(others)) if others else ())]
+
+
+def _mover(event: Event) -> str:
+    """The task that an event tells to have done something."""
+    return event.owner if type(event) is ScopeEntered else event.path
 
 
 def _words_of(event: Event, started: float | None) -> str:

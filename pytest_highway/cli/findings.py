@@ -20,7 +20,15 @@ from pytest_highway.errors import Diagnostic
 __all__ = ["FORMATS", "Findings", "annotation", "escaped"]
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-RULE = "workflow"
+# All that GitHub's code scanning asks for of a rule.
+RULE = {
+    "id": "workflow",
+    "shortDescription": {"text": "A workflow file is valid and says one thing"},
+    "fullDescription": {
+        "text": "What a workflow and its test cases say is known, fits, and is used"
+    },
+    "help": {"text": "Each message says what is wrong at its place and what would be right"},
+}
 # What a workflow command takes for a sign of its own; the percent sign is first.
 DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 PROPERTY = {**DATA, ":": "%3A", ",": "%2C"}
@@ -89,8 +97,7 @@ def escaped(text: str, signs: dict[str, str] = DATA) -> str:
 
 
 def _sarif(findings: Findings) -> Iterator[str]:
-    rule = {"id": RULE, "shortDescription": {"text": "A workflow file is valid and says one thing"}}
-    driver = {"name": "highway", "version": version("pytest-highway"), "rules": [rule]}
+    driver = {"name": "highway", "version": version("pytest-highway"), "rules": [RULE]}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
@@ -101,10 +108,13 @@ def _sarif(findings: Findings) -> Iterator[str]:
 
 
 def _result(each: Diagnostic) -> dict[str, object]:
-    region = {"startLine": each.position.line, "startColumn": each.position.column}
+    line, column = each.position
+    # What is wrong begins at the place; how far it goes is not known, but for the line.
+    end = max(column, len(each.source.rstrip())) + 1
+    region = {"startLine": line, "startColumn": column, "endLine": line, "endColumn": end}
     place = {"artifactLocation": {"uri": _uri(each.path)}, "region": region}
     return {
-        "ruleId": RULE,
+        "ruleId": RULE["id"],
         "level": each.severity,
         "message": {"text": each.message},
         "locations": [{"physicalLocation": place}],

@@ -22,8 +22,7 @@ import click
 
 from pytest_highway.cli.display import PlainDisplay, printed_by
 from pytest_highway.cli.findings import annotation, escaped
-from pytest_highway.cli.tables import one_line
-from pytest_highway.errors import Severity
+from pytest_highway.errors import Severity, one_line
 from pytest_highway.events import Event, RunEnded, TaskEnded, TaskStarted
 from pytest_highway.planning.plan import Loc, Node, Plan
 from pytest_highway.secrets import SecretValues

@@ -17,21 +17,19 @@ import click
 
 from pytest_highway.cli.arguments import history_option
 from pytest_highway.cli.display import seconds_of
+from pytest_highway.cli.executed import attempt_lines, step_lines
 from pytest_highway.cli.main import FAILED
 from pytest_highway.cli.statistics import Counted, counted
-from pytest_highway.cli.tables import document, one_line, table
+from pytest_highway.cli.tables import document, table
 from pytest_highway.cli.writing import write_new
 from pytest_highway.clock import parse_duration
-from pytest_highway.errors import HighwayError, did_you_mean, listed
-from pytest_highway.events import Event
+from pytest_highway.errors import HighwayError, did_you_mean, listed, one_line
 from pytest_highway.serialization import from_json
 from pytest_highway.storage import archive
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 from pytest_highway.storage.records import TRANSITIONS, RunRecord, StorageError
 from pytest_highway.storage.rows import (
-    Attempt,
     Difference,
-    Step,
     attempts,
     differences,
     steps,
@@ -143,7 +141,12 @@ def _echo(lines: Iterable[str]) -> None:
 
 @history.command()
 @click.argument("run")
-@click.option("--attempts", "with_attempts", is_flag=True, help="Every call of a tool as well.")
+@click.option(
+    "--attempts",
+    "with_attempts",
+    is_flag=True,
+    help="Calls of tools as well, and what failed ones printed.",
+)
 @click.option("--events", "with_events", is_flag=True, help="The log as well, as JSON lines.")
 @JSON
 @history_option
@@ -169,9 +172,9 @@ def show(
             parts["events"] = [from_json(line) for line in lines]
         click.echo(document({"run": _fields(record), **parts}))
         return
-    _echo(["", *_steps(log)])
+    _echo(["", *step_lines(log)])
     if with_attempts:
-        _echo(["", *_attempts(tried)])
+        _echo(["", *attempt_lines(tried)])
     if with_events:
         _echo(["", *lines])
 
@@ -194,28 +197,6 @@ def _values(run: RunRecord) -> dict[str, object]:
     """What a run was given, as templates name it."""
     roots = {"variables": run.variables, "params": run.params}
     return {f"{root}.{name}": each for root in GIVEN for name, each in roots[root].items()}
-
-
-def _steps(log: Sequence[Event]) -> Iterable[str]:
-    rows = [
-        (each.path, each.status, _seconds(each.duration), str(each.attempts or ""), _reason(each))
-        for each in steps(log)
-    ]
-    head = ("STEP", "STATUS", "DURATION", "ATTEMPTS", "REASON")
-    return table(head, rows) if rows else ["no steps"]
-
-
-def _reason(step: Step) -> str:
-    repeated = f"{step.repeated} from the record" if step.repeated else ""
-    return "; ".join(each for each in (step.reason, repeated) if each)
-
-
-def _attempts(tried: Sequence[Attempt]) -> Iterable[str]:
-    rows = [
-        (each.path, str(each.number), each.tool, seconds_of(each.started), each.error)
-        for each in tried
-    ]
-    return table(("STEP", "ATTEMPT", "TOOL", "STARTED", "ERROR"), rows) if rows else ["no attempts"]
 
 
 # --- diff ----------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ from rich.text import Text
 
 from pytest_highway.cli.display import PlainDisplay
 from pytest_highway.cli.progress import Progress
-from pytest_highway.cli.tables import one_line
 from pytest_highway.clock import SystemClock
+from pytest_highway.errors import one_line
 from pytest_highway.events import Event, RunEnded, TaskEnded, TaskStarted, WaitOpened
 from pytest_highway.planning.plan import Plan
 from pytest_highway.secrets import SecretValues

@@ -33,8 +33,8 @@ from pytest_highway.cli.outcome import outcome_json
 from pytest_highway.cli.recording import Beginning, Memory
 from pytest_highway.cli.rehearsal import rehearse
 from pytest_highway.cli.streams import tell, unbroken
-from pytest_highway.cli.tables import one_line
 from pytest_highway.engine.run import Interrupted
+from pytest_highway.errors import one_line
 from pytest_highway.events import Event
 from pytest_highway.loading import Loaded
 from pytest_highway.planning.plan import Plan
@@ -177,7 +177,9 @@ def _executor(options: Options) -> AbstractContextManager[Executor | None]:
 
 
 def _storage(options: Options) -> Storage:
-    return open_storage(options.history or DEFAULT_ADDRESS)
+    # A run that goes on from one of the history has none where there is no history.
+    address, is_new = options.history or DEFAULT_ADDRESS, options.resume is None
+    return open_storage(address, create=is_new)
 
 
 def _record(file: Path, plan: Plan) -> RunRecord:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from pytest_highway.errors import one_line
 from pytest_highway.serialization import to_plain
 
-__all__ = ["document", "one_line", "table"]
+__all__ = ["barred", "document", "table"]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -20,9 +21,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def one_line(text: str) -> str:
-    """A text of anybody's without line ends or other controls of a terminal, which are escaped."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+def barred(text: str) -> list[str]:
+    """Each line of what a process printed, behind a bar."""
+    return [f"  | {one_line(each)}" for each in text.split("\n")]
 
 
 def document(value: object) -> str:

@@ -353,9 +353,12 @@ OPERATORS: dict[str, type[OperatorBase]] = {
 
 
 def _tag(value: object) -> str:
-    """Which member of the union reads a value; text stands for the id of a task."""
-    if isinstance(value, str):
-        return "id"
+    """Which member of the union reads an item; text stands for the id of a task."""
+    return "id" if isinstance(value, str) else _kind(value)
+
+
+def _kind(value: object) -> str:
+    """Which operator reads a value."""
     if isinstance(value, dict):
         kind = value.get("operator_type", "task")
         return kind if isinstance(kind, str) else "task"
@@ -376,7 +379,7 @@ _Operators = (
     | Annotated[Wait, Tag("wait")]
     | Annotated[NestedWorkflow, Tag("workflow")]
 )
-_Operator = Annotated[_Operators, Discriminator(_tag), WrapValidator(_plain_first)]
+_Operator = Annotated[_Operators, Discriminator(_kind), WrapValidator(_plain_first)]
 _BodyItem = Annotated[
     Annotated[str, Tag("id")] | _Operators, Discriminator(_tag), WrapValidator(_plain_first)
 ]

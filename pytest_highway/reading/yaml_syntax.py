@@ -11,11 +11,20 @@ Texts are indexed from 0; a *fault* is an index and a message. `syntax_fault` as
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
+from pytest_highway.errors import Diagnostic
 from pytest_highway.reading.sourcetext import Lines
 
-__all__ = ["Complaint", "Fault", "behind_properties", "syntax_fault", "template_fault"]
+__all__ = [
+    "Complaint",
+    "Fault",
+    "behind_properties",
+    "syntax_fault",
+    "template_fault",
+    "without_consequences",
+]
 
 Fault: TypeAlias = tuple[int, str]
 
@@ -40,12 +49,39 @@ _template = re.compile(
 _leading_template = re.compile(r"\s*(?:- +)*(?:[\w.-]+: +)?(?:\[ *)?(?=\{\{)").match
 
 
+UNQUOTED = "unquoted template"
+
+
 def template_fault(text: str, at: int) -> Fault:
     """The fault of the unquoted template that begins at `at`, with the quoted one to write."""
     match = _template(text, at)
     if match is None:
-        return at, "unquoted template; write it in quotes"
-    return at, f"unquoted template; write {_quoted(match.group().rstrip())}"
+        return at, f"{UNQUOTED}; write it in quotes"
+    return at, f"{UNQUOTED}; write {_quoted(match.group().rstrip())}"
+
+
+_own_key = re.compile(r"[^\s:,{}\[\]]+:\s*").fullmatch
+
+
+def without_consequences(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """These findings without those of the mapping that an unquoted template was read as."""
+    templates = [each for each in found if each.message.startswith(UNQUOTED)]
+    return [
+        each
+        for each in found
+        if each in templates or not any(_is_of(template, each) for template in templates)
+    ]
+
+
+def _is_of(template: Diagnostic, other: Diagnostic) -> bool:
+    """Whether a finding is at the place of an unquoted template, or at the key that it is for."""
+    (line, column), (its_line, its_column) = template.position, other.position
+    if (template.path, line) != (other.path, its_line):
+        return False
+    text = template.source
+    if its_column >= column:
+        return its_column <= text.find("}}", column) + len("}}")
+    return _own_key(text, its_column - 1, column - 1) is not None
 
 
 def _quoted(text: str) -> str:

@@ -22,6 +22,7 @@ from pytest_highway.events import (
 from pytest_highway.serialization import to_json
 
 __all__ = [
+    "FAILURES",
     "Attempt",
     "Difference",
     "Statistic",
@@ -51,7 +52,10 @@ class Step(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One call of a tool; `ended` is None for the one that succeeded at its task's end, or runs."""
+    """One call of a tool; `ended` is None for the one that succeeded at its task's end, or runs.
+
+    `printed` is what the process of one that failed has printed.
+    """
 
     path: str
     number: int
@@ -59,6 +63,7 @@ class Attempt(NamedTuple):
     started: float
     ended: float | None
     error: str
+    printed: str
 
 
 class Statistic(NamedTuple):
@@ -128,8 +133,8 @@ def attempts(log: Sequence[Event]) -> list[Attempt]:
 
 
 def _attempt(call: ToolCalled, end: AttemptEnded | None) -> Attempt:
-    ended, error = (None, "") if end is None else (end.at, str(end.fault))
-    return Attempt(call.path, call.attempt, call.tool, call.at, ended, error)
+    ended, error, printed = (None, "", "") if end is None else (end.at, str(end.fault), end.printed)
+    return Attempt(call.path, call.attempt, call.tool, call.at, ended, error, printed)
 
 
 FAILURES = frozenset({"failed", "timed_out"})

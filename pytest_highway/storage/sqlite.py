@@ -2,10 +2,14 @@
 
 The schema's version stands in `user_version`; a file of an older one is brought up to date when
 it is opened, step by step in one transaction, and one of a newer version is refused untouched.
+
+A file that this process may not write to, or that lies in a folder of which this is so, is opened
+for reading only.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,20 +47,26 @@ class SqliteStorage(Storage):
 
     def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self.name = str(path)
+        self._is_read_only = path.exists() and not _is_writable(path)
         with self._told("open"):
             self._db = sqlite3.connect(
-                path, timeout=patience, isolation_level=None, check_same_thread=False
+                _readable(path) if self._is_read_only else path,
+                timeout=patience,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=self._is_read_only,
             )
         try:
             with self._told("open"):
-                self._set_up()
+                self._refuse_unknown()
+                if not self._is_read_only:
+                    self._set_up()
         except BaseException:
             self._db.close()
             raise
 
     def _set_up(self) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
-        self._refuse_newer()
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         if self._version() < len(MIGRATIONS):
@@ -66,8 +76,13 @@ class SqliteStorage(Storage):
                         self._db.execute(step)
                 self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
-    def _refuse_newer(self) -> None:
+    def _refuse_unknown(self) -> None:
         version = self._version()
+        if self._is_read_only and version < len(MIGRATIONS):
+            raise StorageError(
+                f"{self.name} has schema {version}, and cannot be brought up to "
+                f"{len(MIGRATIONS)}: it may only be read"
+            )
         if version > len(MIGRATIONS):
             raise StorageError(
                 f"{self.name} has schema {version}, and this pytest-highway knows up to "
@@ -155,3 +170,18 @@ class SqliteStorage(Storage):
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether the file can be changed; a write makes files beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _readable(path: Path) -> str:
+    """The URI that opens a file for reading only.
+
+    Without `immutable` SQLite would make files beside it. Where they are there, somebody else
+    writes at this moment.
+    """
+    beside = path.with_name(f"{path.name}-wal")
+    return f"{path.absolute().as_uri()}?mode=ro{'' if beside.exists() else '&immutable=1'}"
