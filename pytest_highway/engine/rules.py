@@ -95,25 +95,26 @@ def unexcused(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> list[Pr
     live = [each for each in (*node.starts, *node.upstream) if each not in bad]
     taken = any(node.index in run.scope.nodes[each].targets for each in live)
     near = {node.index, *live}
-    open_edges: dict[int, list[AbstractSet[int]]] = {}
-    for place, edge in enumerate(problems):
+    open_edges: list[tuple[Problem, list[AbstractSet[int]]]] = []
+    for edge in problems:
         if not edge.killers:
             if live:
                 continue
         elif taken and node.index in run.scope.nodes[edge.source].targets:
             continue  # A target that several conditions share runs when any of them chooses it.
         targets = [chosen_by(run, killer) for killer in edge.killers]
-        if all(near.isdisjoint(each) for each in targets):
-            open_edges[place] = targets
+        if _are_apart(near, targets):
+            open_edges.append((edge, targets))
     if open_edges and live:
-        wanted = {*chain.from_iterable(chain.from_iterable(open_edges.values()))}
+        wanted = {*chain.from_iterable(chain.from_iterable(sets for _, sets in open_edges))}
         before = _ancestors(run, node, live, wanted)
-        open_edges = {
-            place: targets
-            for place, targets in open_edges.items()
-            if all(before.isdisjoint(each) for each in targets)
-        }
-    return [problems[place] for place in open_edges]
+        return [edge for edge, targets in open_edges if _are_apart(before, targets)]
+    return [edge for edge, _ in open_edges]
+
+
+def _are_apart(nodes: AbstractSet[int], targets: Sequence[AbstractSet[int]]) -> bool:
+    """Whether none of the nodes is among those that were chosen instead."""
+    return all(nodes.isdisjoint(each) for each in targets)
 
 
 def _ancestors(

@@ -189,15 +189,20 @@ class _Compiler:
         if node.timeout is None and model.timeout_policy is not None:
             node.timeout = model.timeout_policy.timeout
         if isinstance(model, AnyTask):
-            self._reject_both(node, "retry")
-            own = model.retry_policy if model.retry is None else model.retry
-            if own is not None and own.retry_on:
-                word = "retry_policy" if model.retry is None else "retry"
-                self.fields.exceptions(own.retry_on, (*node.loc, word, "retry_on"), self.registry)
-            node.retry = defaults.retry if own is None else own
-            timeout = defaults.timeout if node.timeout is None else node.timeout
-            bounds = (timeout, self.longest_step)
-            node.timeout = min((each for each in bounds if each is not None), default=None)
+            self._attempts(node, model)
+
+    def _attempts(self, node: Node, model: AnyTask) -> None:
+        """How often a task is tried, and for how long: what only calls of tools have."""
+        defaults = self.workflow.defaults
+        self._reject_both(node, "retry")
+        own = model.retry_policy if model.retry is None else model.retry
+        if own is not None and own.retry_on:
+            word = "retry_policy" if model.retry is None else "retry"
+            self.fields.exceptions(own.retry_on, (*node.loc, word, "retry_on"), self.registry)
+        node.retry = defaults.retry if own is None else own
+        timeout = defaults.timeout if node.timeout is None else node.timeout
+        bounds = (timeout, self.longest_step)
+        node.timeout = min((each for each in bounds if each is not None), default=None)
 
     def _reject_both(self, node: Node, word: str) -> None:
         model = node.model

@@ -96,12 +96,12 @@ class InlineRunner:
 
 def attempt(call: Call) -> Answer:
     """Call a tool here and now."""
+    passing = call.services.passing
+    # A tool may raise anything, and the run goes on. Ctrl-C is not the tool's.
+    ends: tuple[type[BaseException], ...] = (Exception, SystemExit, *passing)
     try:
         return Answer(invoke(call))
-    except BaseException as error:  # a tool may raise anything; the run goes on
-        passing = call.services.passing
-        if not isinstance(error, (Exception, SystemExit, *passing)):
-            raise
+    except ends as error:
         return Answer(error=failure_of(error, passing))
 
 

@@ -326,10 +326,10 @@ def _unpacked(call: Call, reply: Reply) -> Answer:
 async def answered(call: Call) -> Answer:
     """Call a coroutine tool on the loop that runs this."""
     CURRENT_CALL.set(call)  # A task has a context of its own: nothing is to be reset.
+    passing = call.services.passing
+    # Those that are no Exception would end the loop, and every other coroutine with it.
+    ends: tuple[type[BaseException], ...] = (Exception, SystemExit, KeyboardInterrupt, *passing)
     try:
         return Answer(to_plain(await cast("Awaitable[object]", call_tool(call))))
-    except BaseException as error:  # what is no Exception would end the loop
-        passing = call.services.passing
-        if not isinstance(error, (Exception, SystemExit, KeyboardInterrupt, *passing)):
-            raise
+    except ends as error:
         return Answer(error=failure_of(error, passing))

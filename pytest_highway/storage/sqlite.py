@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_highway.storage.records import RunRecord, StorageError, readable_record
-from pytest_highway.storage.storage import Storage
+from pytest_highway.storage.storage import Storage, undone_on_fault
 
 __all__ = ["MIGRATIONS", "SqliteStorage"]
 
@@ -47,12 +47,8 @@ class SqliteStorage(Storage):
             self._db = sqlite3.connect(
                 path, timeout=patience, isolation_level=None, check_same_thread=False
             )
-        try:
-            with self._told("open"):
-                self._set_up()
-        except BaseException:
-            self._db.close()
-            raise
+        with undone_on_fault(self._db.close), self._told("open"):
+            self._set_up()
 
     def _set_up(self) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -92,13 +88,13 @@ class SqliteStorage(Storage):
     def _transaction(self, what: str = "write to") -> Iterator[None]:
         with self._told(what):
             self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with undone_on_fault(self._roll_back):
                 yield
                 self._commit()
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has rolled it back already
-                    self._db.execute("ROLLBACK")
-                raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # a full disk has rolled it back already
+            self._db.execute("ROLLBACK")
 
     def _commit(self) -> None:
         self._db.execute("COMMIT")
