@@ -26,7 +26,7 @@ from pytest_highway.cases.declared import Declared
 from pytest_highway.cases.http_stub import answering
 from pytest_highway.cases.stubs import StubBook, StubFault, needs_no_stub
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock, shown_duration
-from pytest_highway.engine.frame import Call
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.run import Interrupted, OutsideEvent, RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import HighwayError, SourceError

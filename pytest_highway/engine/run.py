@@ -19,10 +19,11 @@ from typing import cast
 
 from pytest_highway.clock import Clock, shown_duration
 from pytest_highway.engine.agenda import Agenda
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.calls import Calls
 from pytest_highway.engine.effects import Answer, Join, Outcome, Sent, Steps, TakeLock, fault_of
 from pytest_highway.engine.endings import Endings
-from pytest_highway.engine.frame import Call, ExecutionFrame, RunServices, ScopeRun
+from pytest_highway.engine.frame import ExecutionFrame, RunServices, ScopeRun
 from pytest_highway.engine.judging import (
     EVALUATION_FAULTS,
     has_failed_finally,
@@ -53,7 +54,8 @@ from pytest_highway.events import (
 )
 from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
-from pytest_highway.reading.models import Limits, Lock, OperatorBase
+from pytest_highway.reading.models import OperatorBase
+from pytest_highway.reading.policies import Limits, Lock
 from pytest_highway.runners.executors import Runner
 from pytest_highway.runners.raised import PassedThrough
 

@@ -14,8 +14,8 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Protocol, cast
 
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer
-from pytest_highway.engine.frame import Call
 from pytest_highway.errors import HighwayError
 from pytest_highway.expressions.template import copy_data
 from pytest_highway.runners.raised import failure_of

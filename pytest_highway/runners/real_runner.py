@@ -28,8 +28,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer
-from pytest_highway.engine.frame import Call
 from pytest_highway.runners.background import DaemonThreads
 from pytest_highway.runners.executors import CURRENT_CALL, PATIENCE, Stopped, attempt, call_tool
 from pytest_highway.runners.raised import failure_of, presentable
