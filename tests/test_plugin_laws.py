@@ -113,7 +113,7 @@ def test_few_modules_import_what_binds_or_costs(library: str, allowed: list[str]
 # From the ground up; each row is a floor with its rooms: `package: modules`, or modules beside it.
 FLOORS = [
     [
-        "errors serialization events credentials selection",
+        "errors serialization events credentials selection placing",
         "clock",
         "planning: graph",
         "steps: shells shell_reads",
