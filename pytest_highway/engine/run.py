@@ -212,6 +212,7 @@ class Engine:
         if lock is None:
             self._enter_root()
             return
+        # No task of the plan: the run as a whole, to hold its lock as a task holds one.
         whole = Node(-1, "", "", "run", (), OperatorBase.model_construct())
         self._advance(
             ExecutionFrame(self.root, whole, lambda _: self._whole_run(lock), self.services), None
@@ -253,6 +254,7 @@ class Engine:
 
     def _gate(self, run: ScopeRun, node: Node) -> Verdict | None:
         """`skip_if` and `run_if`, read once the rule has let the task run."""
+        # What they read is held against the order of the graph in the name of this task.
         self.memory.user = run.actor(node)
         for name, expression, skips in (
             ("skip_if", node.skip_if, True),
@@ -375,6 +377,7 @@ class Engine:
         status = self.stopped or ("failed" if fault else "success")
         output = None
         if status == "success":
+            # The output comes after everything, so what it reads is in order with all writes.
             self.memory.user = None
             try:
                 output = output_of(self.plan, run)
