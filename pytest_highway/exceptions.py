@@ -20,6 +20,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeGuard
@@ -115,10 +116,9 @@ def make_exception(kind: type[Exception], text: str) -> Exception:
     """
     if kind is CommandFailed:
         return CommandFailed(text, 1)
-    try:
+    with suppress(Exception):  # a foreign constructor may raise anything
         return kind(text) if text else kind()
-    except Exception:  # a foreign constructor may raise anything
-        return _forced(kind, text)
+    return _forced(kind, text)
 
 
 def _forced(kind: type[Exception], text: str) -> Exception:

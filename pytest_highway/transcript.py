@@ -78,6 +78,7 @@ class Account:
             kind = type(event)
             if kind in kinds:
                 path = event.path
+                # Not by `setdefault`, which would make a list for every event and throw most away.
                 if path in told:
                     told[path].append(event)
                 else:

@@ -145,6 +145,7 @@ class RunResult:
             if type(event) is ItemsListed:
                 loops.add(event.path)
             elif type(event) is ScopeEntered:
+                # Of a foreach, of a nested workflow (its scope has its own path), or below those.
                 if event.owner in loops or event.owner == event.path or _is_in(event.path, hidden):
                     hidden.add(event.path)
             elif type(event) in (TaskEnded, StoodIn):

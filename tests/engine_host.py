@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_highway.clock import VirtualClock
-from pytest_highway.engine.frame import Answer, Call
+from pytest_highway.engine.call import Call
+from pytest_highway.engine.frame import Answer
 from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.planning.compiler import compile_plan

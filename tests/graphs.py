@@ -21,7 +21,7 @@ from pytest_highway.events import (
     ToolCalled,
 )
 from pytest_highway.planning.plan import Plan
-from pytest_highway.reading.models import TRIGGER_RULES
+from pytest_highway.reading.policies import TRIGGER_RULES
 from pytest_highway.views import RunResult
 
 AIRFLOW_RULES = tuple(rule for rule in TRIGGER_RULES if rule != "all_live")

@@ -9,12 +9,14 @@ from flows import REGISTRY
 from hypothesis import strategies as st
 
 from pytest_highway.clock import VirtualClock
-from pytest_highway.engine.frame import Answer, Call
+from pytest_highway.engine.call import Call
+from pytest_highway.engine.frame import Answer
 from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.planning.compiler import compile_plan
 from pytest_highway.planning.plan import Plan
 from pytest_highway.reading.document import parse
-from pytest_highway.reading.models import TRIGGER_RULES, Workflow
+from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.policies import TRIGGER_RULES
 from pytest_highway.reading.validation import validate_model
 from pytest_highway.views import RunResult
 

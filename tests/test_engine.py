@@ -23,7 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_highway.clock import SystemClock, VirtualClock
-from pytest_highway.engine.frame import Answer, Call, Unretryable
+from pytest_highway.engine.call import Call
+from pytest_highway.engine.frame import Answer, Unretryable
 from pytest_highway.engine.run import Engine, RunSettings, execute
 from pytest_highway.events import (
     AttemptEnded,

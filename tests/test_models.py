@@ -10,17 +10,9 @@ from engine_host import FILE, compiled, faults_in, headlines
 
 from pytest_highway.loading import load_file
 from pytest_highway.reading.document import parse
-from pytest_highway.reading.models import (
-    OPERATORS,
-    TRIGGER_RULES,
-    Foreach,
-    Parallel,
-    Retry,
-    Task,
-    Wait,
-    Workflow,
-)
+from pytest_highway.reading.models import OPERATORS, Foreach, Parallel, Task, Wait, Workflow
 from pytest_highway.reading.plain_tasks import PlainTask
+from pytest_highway.reading.policies import TRIGGER_RULES, Retry
 from pytest_highway.reading.validation import validate_model
 from pytest_highway.tools import discover
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from nested_flows import Latencies, flows, plan_of
 
 from pytest_highway.clock import VirtualClock
-from pytest_highway.engine.frame import Answer, Call
+from pytest_highway.engine.call import Call
+from pytest_highway.engine.frame import Answer
 from pytest_highway.engine.resuming import Resumption, recorded_tasks
 from pytest_highway.engine.run import RunSettings, execute
 from pytest_highway.events import Event, TaskEnded, TaskRepeated, decode_log, encode_log

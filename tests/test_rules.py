@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oracle import Oracle, airflow
 
 from pytest_highway.engine.frame import Answer
-from pytest_highway.reading.models import TRIGGER_RULES
+from pytest_highway.reading.policies import TRIGGER_RULES
 from pytest_highway.views import RunResult
 
 

@@ -12,9 +12,9 @@ import pytest
 import tool_host
 from case_host import REGISTRY, Picky, QuotaExceeded, headlines, load, messages, run, text_of
 
+from pytest_highway.cases.answers import Scripts
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.http_stub import HttpRequest
-from pytest_highway.cases.scripts import Scripts
 from pytest_highway.cases.simulation import _world
 from pytest_highway.cases.stubs import StubBook, Unstubbed
 from pytest_highway.clock import Clock, SystemClock

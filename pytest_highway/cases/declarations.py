@@ -27,7 +27,7 @@ from pytest_highway.reading.document import Document
 from pytest_highway.reading.validation import faults_of
 
 if TYPE_CHECKING:
-    from pytest_highway.cases.scripts import Scripts
+    from pytest_highway.cases.answers import Scripts
 
 __all__ = ["Case", "Origin", "read_cases", "read_defaults"]
 

@@ -142,6 +142,7 @@ def _check_error(checked: Checked, expect: Expect) -> Iterator[Failure]:
             continue
         pattern = getattr(wanted, field)
         if field == "type" and isinstance(pattern, str):
+            # `module:Class` says where the class is found; the log has its name alone.
             pattern = pattern.rpartition(":")[2]
         loc = whole if is_short else (*whole, field)
         for failure in _compare(pattern, getattr(fault, field), loc, f"error.{field}"):
@@ -167,6 +168,7 @@ def _check_output(checked: Checked, expect: Expect) -> Iterator[Failure]:
 def _check_usage(checked: Checked, expect: Expect) -> Iterator[Failure]:
     wanted = cast("UsageModel", expect.usage)
     usage = checked.result.usage(checked.registry)
+    # As a person would write it: 3, and not 3.0.
     whole = usage.cost == usage.cost.to_integral_value()
     cost = int(usage.cost) if whole else float(usage.cost)
     actual = {"cost": cost, "tokens": usage.tokens, "tool_calls": usage.tool_calls}
@@ -295,6 +297,7 @@ def _written_call(element: object, update: Mapping[str, object]) -> dict[str, ob
 
 def _calls_of(result: RunResult, name: str) -> Sequence[ToolCalled | HttpRequested]:
     """The calls counted under a tool, a path, a bare task id, or an HTTP request's key."""
+    # No tool and no task has a blank in its name; a method and its URL have.
     if " " in name:
         return [event for event in result.requests if event.key == name]
     return [
@@ -347,6 +350,7 @@ def _compare(pattern: object, actual: object, loc: Loc, name: str) -> Iterator[F
     if type(pattern) in ATOMS and type(pattern) is type(actual) and pattern == actual:
         return  # The usual case, and a tenth of the time.
     found = mismatches(pattern, actual)
+    # Where entries have come or gone, edits of single places would not add up to the new value.
     is_whole = any(map(is_structural, found))
     for each in found:
         place = (*loc, *each.pattern_loc)
@@ -380,6 +384,7 @@ def _check_transcript(checked: Checked, expect: Expect) -> Iterator[Failure]:
     wanted = split_lines(text) if text is not None else cast("list[str]", model.lines)
     heads = HEADS.get(model.level)
     difference = compare_lines(wanted, actual, model.match, heads)
+    # Only now: it is a walk over all lines, and most transcripts are as expected.
     if difference is not None and (shown_lines := checked.as_shown(wanted)) != wanted:
         wanted = shown_lines
         difference = compare_lines(wanted, actual, model.match, heads)

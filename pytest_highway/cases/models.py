@@ -22,7 +22,7 @@ from pytest_highway.errors import did_you_mean, listed
 from pytest_highway.expressions.values import as_text
 from pytest_highway.matching.lines import split_lines
 from pytest_highway.matching.matchers import shown
-from pytest_highway.reading.models import Cost, Data, Duration, Environment, Written
+from pytest_highway.reading.policies import Cost, Data, Duration, Environment, Written
 from pytest_highway.reading.validation import Strict
 from pytest_highway.toolbox.json_body import ABSENT
 

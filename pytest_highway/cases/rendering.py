@@ -33,6 +33,12 @@ SEEN: Final[Mapping[str, tuple[str, ...]]] = {
     "http": ("method", "url", "json", "text"),
 }
 
+# Why a root is not to be read here although others may read it.
+_WHY_UNKNOWN: Final = {
+    "call": "only what a stub answers may read it",
+    "params": "the case has no `params`",
+}
+
 _IN_TRANSCRIPT = re.compile(r"\{\{\s*(?:params|fixtures)\b.*?\}\}")
 
 
@@ -130,10 +136,8 @@ class Renderer:
         for reference in template.references:
             root, first = reference.root, reference.steps[:1]
             if root not in known:
-                only = "only what a stub answers may read it" if root == "call" else ""
-                only = "the case has no `params`" if root == "params" else only
-                hint = only or f"here may be read: {listed(known)}{did_you_mean(root, known)}"
-                yield f"unknown root {root!r}; {hint}"
+                usual = f"here may be read: {listed(known)}{did_you_mean(root, known)}"
+                yield f"unknown root {root!r}; {_WHY_UNKNOWN.get(root, usual)}"
             elif root == "fixtures" and self.fixtures is not None and first:
                 if first[0] not in self.fixtures:
                     near = did_you_mean(str(first[0]), self.fixtures)

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Final, TypeVar, cast
 
+from pytest_highway.cases.answers import HttpRule, Raising, Rule, Script, Scripts, StubRule
 from pytest_highway.cases.declarations import Case
 from pytest_highway.cases.declared import Declared
 from pytest_highway.cases.http_stub import request_key
@@ -34,12 +33,6 @@ from pytest_highway.tools import Registry
 
 __all__ = [
     "FETCH_TOOLS",
-    "HttpRule",
-    "Raising",
-    "Rule",
-    "Script",
-    "Scripts",
-    "StubRule",
     "compile_scripts",
     "is_path",
     "pattern_findings",
@@ -59,83 +52,6 @@ ENDED: Final = ("stdout", "stderr", "outputs")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 # The fields of the models whose names in the file are others.
 WRITTEN: Final = {"answer": "return", "error": "raise", "json_body": "json"}
-
-
-@dataclass(frozen=True, slots=True)
-class Raising:
-    """An exception to raise, and its text."""
-
-    kind: type[Exception]
-    text: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One entry of a script.
-
-    `times` says how often it answers, None without end; `after` is its latency in seconds.
-    """
-
-    loc: Loc
-    times: int | None
-    after: float
-    error: Raising | None
-
-
-@dataclass(frozen=True, slots=True)
-class StubRule(Rule):
-    """An entry that answers calls; `args` and `kwargs` are patterns, or `ABSENT`."""
-
-    value: Value
-    is_real: bool = False
-    args: object = ABSENT
-    kwargs: object = ABSENT
-    log: tuple[tuple[LogLevel, Value], ...] = ()
-    usage: tuple[Decimal, int] | None = None
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether it answers everything, always alike, and does nothing else."""
-        answers_all = self.times is None and self.args is ABSENT and self.kwargs is ABSENT
-        does_more = self.is_real or self.log or self.usage is not None or self.error is not None
-        return answers_all and self.value.constant and not does_more
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRule(Rule):
-    """An entry that answers requests; `when` is a pattern for each part that it looks at."""
-
-    status: int = 200
-    json: Value | None = None
-    text: Value | None = None
-    headers: tuple[tuple[str, Value], ...] = ()
-    when: Mapping[str, object] = field(default_factory=dict)
-
-
-AnyRule = TypeVar("AnyRule", bound=Rule)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """The rules for one name; `may_stay_unused` holds for what other cases have as well."""
-
-    name: str
-    loc: Loc
-    rules: Sequence[Rule]
-    may_stay_unused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Scripts:
-    """All scripts of a case: of tasks by id or path, of tools by name, of HTTP by normal key.
-
-    `real_tools` are those that an entry lets run for real.
-    """
-
-    tasks: Mapping[str, Script]
-    tools: Mapping[str, Script]
-    http: Mapping[tuple[str, str], Script]
-    real_tools: tuple[str, ...] = ()
 
 
 def is_path(name: str) -> bool:

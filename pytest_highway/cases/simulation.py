@@ -26,7 +26,7 @@ from pytest_highway.cases.declared import Declared
 from pytest_highway.cases.http_stub import answering
 from pytest_highway.cases.stubs import StubBook, StubFault, needs_no_stub
 from pytest_highway.clock import DEFAULT_START, Clock, SystemClock, VirtualClock, shown_duration
-from pytest_highway.engine.frame import Call
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.run import Interrupted, OutsideEvent, RunSettings, execute
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import HighwayError, SourceError
@@ -36,20 +36,19 @@ from pytest_highway.reading.collector import collector_paused
 from pytest_highway.redaction import ShownResult, redacted_log
 from pytest_highway.runners.executors import InlineRunner, Runner
 from pytest_highway.runners.raised import PassedThrough
+from pytest_highway.runners.real_runner import RealRunner
 from pytest_highway.scrubbing import Scrub
 from pytest_highway.secrets import Redactor, SecretValues
 from pytest_highway.serialization import NotPlain, to_plain
 from pytest_highway.tapes.entries import Deck, Entry, TapeUse
 from pytest_highway.tapes.player import Player
+from pytest_highway.tapes.recorder import Recorder
 from pytest_highway.tools import Registry, Tool
 from pytest_highway.transcript import task_paths
 from pytest_highway.views import RunResult
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-    from pytest_highway.runners.real_runner import RealRunner
-    from pytest_highway.tapes.recorder import Recorder
 
 __all__ = ["CaseRun", "Observe", "Seen", "declared_secrets", "run_case", "values_of"]
 
@@ -210,8 +209,6 @@ def _world(
     if not use.records:
         player = Player(use, clock, is_taped)
         return _World(clock, player, real=True, deck=player)
-    from pytest_highway.tapes.recorder import Recorder  # asyncio comes in with it, too
-
     recorder = Recorder(_real(case, executor, stack), clock, is_taped, use)
     locks = _TimedLocks(recorder)
     return _World(clock, recorder, real=True, locks=locks, deck=recorder, forks=True)
@@ -283,9 +280,6 @@ def _world_faults(case: Case, result: RunResult) -> Iterator[StubFault]:
 
 def _real(case: Case, executor: Executor | None, stack: ExitStack) -> RealRunner:
     """The runner of real calls; around them Ctrl-C waits for the engine."""
-    # asyncio comes in with it, which simulated runs do without.
-    from pytest_highway.runners.real_runner import RealRunner
-
     runner = RealRunner(None if case.model.http else executor)
     stack.enter_context(runner.interrupts)
     return runner

@@ -15,17 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from pytest_highway.cases.answers import HttpRule, Raising, Rule, Script, Scripts, StubRule
 from pytest_highway.cases.http_stub import HttpAnswer, HttpRequest, normal_url
-from pytest_highway.cases.scripts import (
-    FETCH_TOOLS,
-    HttpRule,
-    Raising,
-    Rule,
-    Script,
-    Scripts,
-    StubRule,
-)
-from pytest_highway.engine.frame import Answer, Call, Unretryable
+from pytest_highway.cases.scripts import FETCH_TOOLS
+from pytest_highway.engine.call import Call
+from pytest_highway.engine.frame import Answer, Unretryable
 from pytest_highway.events import HttpRequested, new_tuple
 from pytest_highway.exceptions import make_exception
 from pytest_highway.expressions.expression import ExpressionError

@@ -10,8 +10,9 @@ from pytest_highway.cli.arguments import registry_of, tools_option
 from pytest_highway.cli.files import shown_path
 from pytest_highway.cli.main import FAILED
 from pytest_highway.conversion.conversion import convert as converted
-from pytest_highway.editing.edit import create_file, replace_file
+from pytest_highway.editing.edit import replace_file
 from pytest_highway.errors import HighwayError, listed
+from pytest_highway.placing import create_file
 from pytest_highway.reading.document import read
 
 __all__ = ["convert"]

@@ -23,7 +23,8 @@ from pydantic_core import core_schema as core
 
 from pytest_highway.cases.models import CaseModel, TestFile
 from pytest_highway.cli.steps_schema import with_rules
-from pytest_highway.reading.models import FAILURE_POLICIES, TRIGGER_RULES, Workflow
+from pytest_highway.reading.models import Workflow
+from pytest_highway.reading.policies import FAILURE_POLICIES, TRIGGER_RULES
 from pytest_highway.steps.models import TYPES, Step, StepsFile
 from pytest_highway.steps.shells import POWERSHELL, SHELLS
 

@@ -90,6 +90,7 @@ class Attributes:
         if op.raw.get("description"):
             made["description"] = op.raw["description"]
         rule = op.raw.get("trigger_rule")
+        # `all_success` is what highway-dsl writes where nobody has chosen a rule.
         if rule not in (None, "all_success") and "trigger_rule" not in made:
             made["trigger_rule"] = rule
         if made.get("trigger_rule") in ("one_done", "one_success") and op.kind == "join":
@@ -157,6 +158,7 @@ class Attributes:
             self.findings.lost(made, at, f"a {op.kind} calls no tool; its breaker is left out")
             return
         found = breaker_of(mapping(op.raw["circuit_breaker_policy"]), made, at, self.findings)
+        # Ours belong to tools, theirs to tasks: the first task of a tool decides.
         if self.breakers.setdefault(function, found) != found:
             message = f"{function!r} has another breaker already; this one is left out"
             self.findings.lost(made, at, message)

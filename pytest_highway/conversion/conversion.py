@@ -67,6 +67,7 @@ def _converted(document: Document, tree: Scope, file: Path, registry: Registry) 
     data, root, findings = mapping(document.data), Made(()), Findings(document)
     variables = variables_of(data, tree, root, findings)
     body = _Body(Names(tree, variables, findings), file.parent)
+    # Before the head, which names what the operators turn out to need; it is written first.
     tasks = dict(body.operators(tree, root))
     body.finish()
     head = Head(root, body.parts.names, findings, body.made, body.attributes.breakers)
@@ -112,6 +113,7 @@ class _Body:
         around = self.made[scope.owner]
         members: list[object] = list(scope.listed)
         for name, each in self.operators(scope, around):
+            # Without the key it would follow the operator written before it.
             each.setdefault("dependencies", [])
             each["task_id"] = name
             members.append(ordered(each))

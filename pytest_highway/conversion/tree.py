@@ -105,6 +105,7 @@ def _fill(scope: Scope, entries: Iterable[tuple[str, object, Loc]]) -> None:
             op.inside = [_body(op)]
         elif op.kind in BRANCHING:
             op.inside = list(_branches(op))
+    # Only now: a loop may come before or behind the twins of its body.
     for name in _twins(scope):
         del scope.ops[name]
 

@@ -63,6 +63,7 @@ def read_comments(text: str) -> Comments:
     for match in _COMMENT.finditer(text):
         at = match.start()
         inside = bisect_right(scalars, (at, len(text))) - 1
+        # A `#` inside a text is no comment.
         if inside >= 0 and scalars[inside][0] <= at < scalars[inside][1]:
             continue
         follower = bisect_right(starts, at)
@@ -96,6 +97,7 @@ def _first_of_line(entries: list[tuple[int, Loc]], place: int, line: int) -> Loc
 
 def _walk(node: Node, loc: Loc) -> Iterator[tuple[Node, Node | None, Loc]]:
     """Every node with its key and its place."""
+    # A stack in place of recursion: a text may nest deeply.
     ahead: list[tuple[Node, Node | None, Loc]] = [(node, None, loc)]
     while ahead:
         node, key, loc = ahead.pop()
@@ -127,6 +129,8 @@ class Written(NamedTuple):
 
 def write(root: Made, comments: Comments) -> Written:
     """The text of a file."""
+    # Written twice: only then is it known which places there are, and a comment on what has no
+    # place of its own any more goes to what is around it.
     trial = _Writer(Comments())
     trial.mapping(root, 0, (), "")
     writer = _Writer(comments.moved(trial.known))
@@ -217,6 +221,7 @@ def _short(value: object, width: int) -> str | None:
         return scalar_text(value, Dialect.BLOCK)
     if not value:
         return flow_text(value, Dialect.FLOW)
+    # Before it is written out: each entry takes a character at least.
     if len(value) > width or _is_deep(value):
         return None
     text = flow_text(value, Dialect.FLOW)

@@ -252,9 +252,7 @@ def _block_text(source: Source, site: Site, text: str) -> _Value | None:
     lines that follow would become a part of it under `+`.
     """
     old = _header_of(source, site.node)
-    chomping = ("-", "", "+")[min(len(text) - len(text.rstrip("\n")), 2)]
-    if old.chomping == "+" and chomping == "":
-        chomping = "+"
+    chomping = _chomping(text, old)
     column = _text_column(source, site, old)
     wanted = wants_indicator(text)
     width = column - source.column(site.parent.at)
@@ -271,6 +269,12 @@ def _block_text(source: Source, site: Site, text: str) -> _Value | None:
     if (style, chomping) != (old.style, old.chomping) or (wanted and not old.indicator):
         head = f"{style}{width if wanted or old.indicator else ''}{chomping}"
     return _Value(head, tuple(indented(literal_lines(text), column)), text.endswith("\n"))
+
+
+def _chomping(text: str, old: _Header) -> str:
+    """What keeps just the line ends of a text; a `+` that stands there keeps one as well."""
+    needed = ("-", "", "+")[min(len(text) - len(text.rstrip("\n")), 2)]
+    return "+" if old.chomping == "+" and needed == "" else needed
 
 
 def _text_column(source: Source, site: Site, header: _Header) -> int:

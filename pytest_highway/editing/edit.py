@@ -35,7 +35,7 @@ from pytest_highway.editing.text import Dialect, Unwritable, block_lines, indent
 from pytest_highway.errors import HighwayError, SourceError, listed
 from pytest_highway.reading.document import Document, parse
 
-__all__ = ["Edit", "EditRefused", "Loc", "create_file", "edited", "rendered", "replace_file"]
+__all__ = ["Edit", "EditRefused", "Loc", "edited", "rendered", "replace_file"]
 
 Loc: TypeAlias = tuple[str | int, ...]
 
@@ -335,17 +335,6 @@ class _Plan:
 
 
 # --- files --------------------------------------------------------------------------------------
-
-
-def create_file(file: Path, content: bytes) -> None:
-    """Make a file that does not exist yet, with its folder, whole or not at all; OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        new.write_bytes(content)
-        os.link(new, file)  # fails when the file exists by now: nothing is overwritten unseen
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def replace_file(file: Path, before: bytes, after: bytes) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 import yaml
 from yaml.events import (
@@ -37,6 +37,7 @@ from yaml.events import (
 )
 
 from pytest_highway.reading.sourcetext import join_surrogates
+from pytest_highway.reading.yaml_events import PARSER, Event
 from pytest_highway.reading.yaml_syntax import behind_properties
 
 __all__ = [
@@ -94,30 +95,6 @@ class Node:
         return self.style == "flow"
 
 
-class _Mark(Protocol):
-    @property
-    def index(self) -> int: ...
-
-
-class _Event(Protocol):
-    """The attributes that are read of events; each kind of event has those it needs."""
-
-    start_mark: _Mark
-    end_mark: _Mark
-    anchor: str | None
-    tag: str | None
-    style: str | None
-    flow_style: bool
-    value: str
-
-
-class _Parser(Protocol):
-    def get_event(self) -> _Event: ...
-
-
-# libyaml's parser; where PyYAML was built without it the one in Python, which gives like events.
-_PARSER = cast("Callable[[str], _Parser]", getattr(yaml, "CBaseLoader", yaml.BaseLoader))
-
 _NODES: dict[type, Kind] = {
     ScalarEvent: "scalar",
     SequenceStartEvent: "list",
@@ -138,7 +115,7 @@ def read_leaves(text: str, limit: int) -> list[tuple[str, str]] | None:
     None, too, where there is an alias, an anchor or a tag, and for more than `limit` scalars and
     containers: of what is not in hand, as little as possible is read.
     """
-    parser = _PARSER(text)
+    parser = PARSER(text)
     leaves: list[tuple[str, str]] = []
     count = 0
     try:
@@ -178,7 +155,7 @@ class _Reader:
         # which alone text and marks are looked at together.
         self._text, restore = join_surrogates(text)
         self._place: Callable[[int], int] = restore or int
-        self._get_event = _PARSER(self._text).get_event
+        self._get_event = PARSER(self._text).get_event
 
     def root(self) -> Node:
         """The root node."""
@@ -187,7 +164,7 @@ class _Reader:
             event = self._get_event()
         return self._node(event, NOWHERE)
 
-    def _node(self, event: _Event, key_end: int) -> Node:
+    def _node(self, event: Event, key_end: int) -> Node:
         """The node that begins with `event`, as the value of the key that ends at `key_end`."""
         kind = _NODES[type(event)]
         if kind == "scalar":
@@ -216,7 +193,7 @@ class _Reader:
             event = self._get_event()
         return children, self._marks(event)[1]
 
-    def _scalar(self, event: _Event, key_end: int) -> Node:
+    def _scalar(self, event: Event, key_end: int) -> Node:
         start, end = self._marks(event)
         at, style = start, event.style or ""
         if event.anchor is not None or event.tag is not None:
@@ -229,7 +206,7 @@ class _Reader:
             end = at + _block_length(self._text[at:end], event.value)
         return Node("scalar", start, at, end, style, event.value, event.anchor, event.tag)
 
-    def _marks(self, event: _Event) -> tuple[int, int]:
+    def _marks(self, event: Event) -> tuple[int, int]:
         return self._place(event.start_mark.index), self._place(event.end_mark.index)
 
 

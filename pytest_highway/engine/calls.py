@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pytest_highway.clock import shown_duration
 from pytest_highway.engine.agenda import Agenda
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer, Attempt, TimedOut, fault_of
-from pytest_highway.engine.frame import Call, ExecutionFrame, RunServices
+from pytest_highway.engine.frame import ExecutionFrame, RunServices
 from pytest_highway.engine.limits import (
     Breaker,
     Bulkhead,
@@ -37,7 +38,7 @@ from pytest_highway.events import (
     new_tuple,
 )
 from pytest_highway.planning.plan import Plan
-from pytest_highway.reading.models import ToolPolicy
+from pytest_highway.reading.policies import ToolPolicy
 from pytest_highway.runners.executors import PATIENCE, Runner, Stopped
 from pytest_highway.tool_context import parse_usage, printed_of
 

@@ -150,6 +150,7 @@ class Endings:
         while served is not None:
             task = run.scope.nodes[served]
             replaced = run.ends[served]
+            # The chain ends at a task that has succeeded, or has not come to its end.
             if replaced is None or replaced.status not in BAD:
                 return
             if success:
@@ -168,6 +169,7 @@ class Endings:
         """Tell the dependents what became of the edges to them."""
         if node.kind == "parallel" and node.index not in run.selected:
             self.spread(run, turned_away_members(run, node, kind, killers))
+        # Nearly all ends: no list of edges is made for them.
         if kind == "live" and node.kind != "condition":
             for each in node.downstream:
                 self.arrive(run, each)
@@ -231,6 +233,7 @@ def _fault_inside(frame: ExecutionFrame) -> Fault | None:
     node, model = frame.node, frame.node.model
     if node.kind == "parallel":
         return fault_in(frame.run, node.members)
+    # There a failed item is a value, and no failure of the loop.
     if isinstance(model, Foreach) and model.on_item_failure == "collect":
         return None
     return frame.entered.first_failure()

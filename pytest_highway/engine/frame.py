@@ -1,8 +1,7 @@
-"""Frames: one entry into a scope, one running operator, and one call of a tool.
+"""Frames: one entry into a scope, and one running operator.
 
     ScopeRun         how far each node of a scope is; a loop makes one for each iteration
     ExecutionFrame   one running operator: its generator and what it waits for
-    Call             one attempt on its way to a tool, and the host of the tool's context
 
 What operators and engine say to each other stands in `effects`.
 """
@@ -10,15 +9,13 @@ What operators and engine say to each other stands in `effects`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_highway.clock import Clock, instant
 from pytest_highway.engine.effects import (
     Answer,
-    Attempt,
     Enter,
     EnterFile,
     IterationEnd,
@@ -27,22 +24,15 @@ from pytest_highway.engine.effects import (
     Unretryable,
 )
 from pytest_highway.engine.limits import Budget
-from pytest_highway.engine.state import Actor, Layered, RunMemory, TaskMemory, TaskStates
+from pytest_highway.engine.state import Actor, Layered, RunMemory, TaskStates
 from pytest_highway.events import (
     Event,
-    EventEmitted,
     Fault,
-    Logged,
-    MemoryWritten,
     TaskEnded,
-    UsageAdded,
 )
 from pytest_highway.planning.plan import Node, Scope
-from pytest_highway.reading.models import Task, Workflow
+from pytest_highway.reading.models import Workflow
 from pytest_highway.secrets import SecretValues
-from pytest_highway.serialization import to_plain
-from pytest_highway.tool_context import LogLevel, Memory
-from pytest_highway.tools import Tool
 
 if TYPE_CHECKING:
     from pytest_highway.engine.resuming import Resumption
@@ -50,7 +40,6 @@ if TYPE_CHECKING:
 # Runners and stub books take calls and give answers; they need nothing else of `effects`.
 __all__ = [
     "Answer",
-    "Call",
     "ExecutionFrame",
     "Problem",
     "RunServices",
@@ -317,106 +306,3 @@ class ExecutionFrame:
     def instant(self) -> datetime:
         """The run's date and time."""
         return instant(self.services.clock, self.services.now())
-
-
-class Call:
-    """One attempt on its way to a tool: what is called, and the host of the tool's context.
-
-    What the tool logs and uses is kept here and enters the run's log when the call has ended, by
-    the engine's own hand: no thread of a tool reaches the log. `abandoned` is set by a runner that
-    was told to stop the call.
-    """
-
-    __slots__ = (
-        "abandoned",
-        "args",
-        "attempt",
-        "deadline",
-        "feedback",
-        "frame",
-        "kwargs",
-        "latency",
-        "own_env",
-        "records",
-        "services",
-        "tool",
-    )
-
-    def __init__(
-        self, frame: ExecutionFrame, tool: Tool, attempt: Attempt, services: RunServices
-    ) -> None:
-        self.frame = frame
-        self.tool = tool
-        self.attempt, self.args, self.kwargs, self.own_env, self.feedback = attempt
-        self.services = services
-        self.records: list[Event] = []
-        self.abandoned = False
-        self.latency = 0.0  # virtual seconds that stubbed HTTP answers took
-        timeout = frame.node.timeout
-        self.deadline = None if timeout is None else services.now() + timeout
-
-    @property
-    def path(self) -> str:
-        """The path of the calling task."""
-        return self.frame.path
-
-    @property
-    def memory(self) -> Memory:
-        """The run's memory, used in the name of this task."""
-        actor = self.frame.actor()
-        return TaskMemory(self.services.memory, actor, self._memory_written, lambda: self.cancelled)
-
-    def _memory_written(self, key: str, value: object, amount: float | None) -> None:
-        self.records.append(MemoryWritten(self.services.now(), self.path, key, value, amount))
-
-    @property
-    def variables(self) -> Mapping[str, object]:
-        """The variables of the task's file."""
-        return cast("Mapping[str, object]", self.frame.roots["variables"])
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """The environment of the task's file with the task's own over it."""
-        around = cast("Mapping[str, str]", self.frame.roots["env"])
-        return {**around, **self.own_env} if self.own_env else around
-
-    @property
-    def provides(self) -> Sequence[str] | None:
-        """What a step must hand on; None for a task, which hands on nothing but its value."""
-        node = self.frame.node
-        return node.model.provides if node.is_step and isinstance(node.model, Task) else None
-
-    @property
-    def metadata(self) -> Mapping[str, object]:
-        """The task's own metadata."""
-        return self.frame.node.model.metadata
-
-    @property
-    def resources(self) -> MutableMapping[str, object]:
-        """What lives as long as the run."""
-        return self.services.resources
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the frame no longer waits for this call."""
-        return self.abandoned or self.frame.pending is not self
-
-    def remaining(self) -> float | None:
-        """Seconds until the deadline, or None."""
-        return None if self.deadline is None else self.deadline - self.services.now()
-
-    def log(self, level: LogLevel, message: str) -> None:
-        """Keep one log line."""
-        self.records.append(
-            Logged(self.services.now(), self.frame.path, self.tool.name, level, message)
-        )
-
-    def add_usage(self, cost: Decimal, tokens: int) -> None:
-        """Keep what the attempt used."""
-        self.records.append(UsageAdded(self.services.now(), self.frame.path, str(cost), tokens))
-
-    def emit(self, name: str, data: object) -> None:
-        """Keep an event for those who wait."""
-        self.records.append(
-            EventEmitted(self.services.now(), self.frame.path, name, to_plain(data))
-        )

@@ -18,8 +18,8 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from pytest_highway.errors import HighwayError
-from pytest_highway.reading.models import Breaker as BreakerModel
-from pytest_highway.reading.models import Limits
+from pytest_highway.reading.policies import Breaker as BreakerModel
+from pytest_highway.reading.policies import Limits
 
 __all__ = [
     "Breaker",

@@ -63,6 +63,7 @@ def run_foreach(frame: ExecutionFrame) -> Steps:
             break
         end = cast("IterationEnd", (yield Join()))
         ended += 1
+        # By its number: iterations may end in any order, and the value is in that of the items.
         results[end.number] = _collected(end, collect)
         if end.status != "success" and stops_at_failure and not broken:
             broken = True
@@ -81,6 +82,7 @@ def _items(frame: ExecutionFrame, model: Foreach) -> tuple[list[object], list[st
         raise ExpressionError(f"items is {shown(items)}; it must be a list")
     if node.key is None:
         return items, [f"[{number}]" for number in range(len(items))]
+    # All keys before the first iteration: two alike are found before anything has been done.
     parts: dict[str, int] = {}
     outer = _outer_names(frame)
     for number in range(len(items)):

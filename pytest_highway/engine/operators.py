@@ -52,7 +52,8 @@ from pytest_highway.expressions.template import Value
 from pytest_highway.expressions.values import as_text, copy_data
 from pytest_highway.matching.equality import shown
 from pytest_highway.planning.plan import Node, WaitSpec
-from pytest_highway.reading.models import Lock, Retry, Task
+from pytest_highway.reading.models import Task
+from pytest_highway.reading.policies import Lock, Retry
 from pytest_highway.runners.raised import PassedThrough
 
 __all__ = ["repeating", "steps_of"]

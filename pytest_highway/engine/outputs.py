@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from pytest_highway.engine.limits import OutputInvalid, PreconditionFailed
 from pytest_highway.errors import HighwayError
@@ -147,7 +147,8 @@ def _json_schema(schema: dict[str, object]) -> Schema:
     validator = kind(schema)
 
     def validate(value: object) -> object:
-        found = validator.iter_errors(value)  # type: ignore[arg-type]  # plain data is JSON
+        # A tool's value has been made plain, and plain data is JSON.
+        found = validator.iter_errors(cast("JsonValue", value))
         error = jsonschema.exceptions.best_match(found)
         if error is not None:
             place = error.json_path.removeprefix("$").removeprefix(".")

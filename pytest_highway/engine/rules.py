@@ -32,6 +32,9 @@ __all__ = ["BAD", "DEAD_ENDS", "SOUND", "Verdict", "judge", "outgoing", "turned_
 BAD = frozenset({"failed", "timed_out"})
 SOUND = frozenset({"success", "skipped"})
 
+# Killers and branches that a reason names; more are counted.
+NAMED = 8
+
 
 class Verdict(NamedTuple):
     """Why a task does not run, and what its outgoing edges become (`kind`, `killers`)."""
@@ -55,9 +58,11 @@ DEAD_ENDS: dict[str, str] = {
 
 def judge(run: ScopeRun, node: Node) -> Verdict | None:
     """None when the task is to run, else how it ends without running."""
+    # Taken out: a task is judged once, and a run may have 100,000 of them.
     problems = run.problems.pop(node.index, ())
     if node.rule == "all_live":
         return _judge_live(run, node, problems) if problems else None
+    # Airflow has no branches inside a parallel: what its start decided comes before any rule.
     at_start = [each for each in problems if each.source in node.starts]
     verdict = _judge_live(run, node, at_start) if at_start else None
     if verdict is not None:
@@ -83,8 +88,8 @@ def _skip(run: ScopeRun, edges: Sequence[Problem]) -> Verdict | None:
         return None
     killers = tuple(dict.fromkeys(killer for each in edges for killer in each.killers))
     sources = [run.scope.nodes[each.source].id for each in edges]
-    told = [_told(run, killer) for killer in killers[:8]]
-    more = f" and {len(killers) - 8} more" if len(killers) > 8 else ""
+    told = [_told(run, killer) for killer in killers[:NAMED]]
+    more = f" and {len(killers) - NAMED} more" if len(killers) > NAMED else ""
     reason = ", ".join(told) + more
     return Verdict("skipped", reason or f"dependency skipped: {sources[0]}", "dead", killers)
 
@@ -95,25 +100,26 @@ def unexcused(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> list[Pr
     live = [each for each in (*node.starts, *node.upstream) if each not in bad]
     taken = any(node.index in run.scope.nodes[each].targets for each in live)
     near = {node.index, *live}
-    open_edges: dict[int, list[AbstractSet[int]]] = {}
-    for place, edge in enumerate(problems):
+    open_edges: list[tuple[Problem, list[AbstractSet[int]]]] = []
+    for edge in problems:
         if not edge.killers:
             if live:
                 continue
         elif taken and node.index in run.scope.nodes[edge.source].targets:
             continue  # A target that several conditions share runs when any of them chooses it.
         targets = [chosen_by(run, killer) for killer in edge.killers]
-        if all(near.isdisjoint(each) for each in targets):
-            open_edges[place] = targets
+        if _are_apart(near, targets):
+            open_edges.append((edge, targets))
     if open_edges and live:
-        wanted = {*chain.from_iterable(chain.from_iterable(open_edges.values()))}
+        wanted = {*chain.from_iterable(chain.from_iterable(sets for _, sets in open_edges))}
         before = _ancestors(run, node, live, wanted)
-        open_edges = {
-            place: targets
-            for place, targets in open_edges.items()
-            if all(before.isdisjoint(each) for each in targets)
-        }
-    return [problems[place] for place in open_edges]
+        return [edge for edge, targets in open_edges if _are_apart(before, targets)]
+    return [edge for edge, _ in open_edges]
+
+
+def _are_apart(nodes: AbstractSet[int], targets: Sequence[AbstractSet[int]]) -> bool:
+    """Whether none of the nodes is among those that were chosen instead."""
+    return all(nodes.isdisjoint(each) for each in targets)
 
 
 def _ancestors(
@@ -148,8 +154,8 @@ def _told(run: ScopeRun, killer: int) -> str:
     name = nodes[killer].id
     if killer in run.selected:
         picked = run.ran[killer]
-        more = f" and {len(picked) - 8} more" if len(picked) > 8 else ""
-        return f"{name} selected {', '.join(picked[:8]) or 'nothing'}{more}"
+        more = f" and {len(picked) - NAMED} more" if len(picked) > NAMED else ""
+        return f"{name} selected {', '.join(picked[:NAMED]) or 'nothing'}{more}"
     chosen = run.chosen.get(killer)
     if chosen is not None:
         return f"{name} chose {nodes[chosen].id}"
@@ -204,6 +210,7 @@ def _judge_counts(run: ScopeRun, node: Node, problems: Sequence[Problem]) -> Ver
         each for each in problems if each.kind == "dead" and _is_target(run, each.source, node)
     ]
     chosen = any(run.chosen.get(each) == node.index for each in node.upstream)
+    # Whatever the rule: a target runs when a condition chose it, and not because one did not.
     if turned_away and not chosen:
         return _skip(run, turned_away)
     by_source = {each.source: each.kind for each in problems}

@@ -19,10 +19,11 @@ from typing import cast
 
 from pytest_highway.clock import Clock, shown_duration
 from pytest_highway.engine.agenda import Agenda
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.calls import Calls
 from pytest_highway.engine.effects import Answer, Join, Outcome, Sent, Steps, TakeLock, fault_of
 from pytest_highway.engine.endings import Endings
-from pytest_highway.engine.frame import Call, ExecutionFrame, RunServices, ScopeRun
+from pytest_highway.engine.frame import ExecutionFrame, RunServices, ScopeRun
 from pytest_highway.engine.judging import (
     EVALUATION_FAULTS,
     has_failed_finally,
@@ -53,7 +54,8 @@ from pytest_highway.events import (
 )
 from pytest_highway.expressions.expression import truth
 from pytest_highway.planning.plan import Node, Plan
-from pytest_highway.reading.models import Limits, Lock, OperatorBase
+from pytest_highway.reading.models import OperatorBase
+from pytest_highway.reading.policies import Limits, Lock
 from pytest_highway.runners.executors import Runner
 from pytest_highway.runners.raised import PassedThrough
 
@@ -210,6 +212,7 @@ class Engine:
         if lock is None:
             self._enter_root()
             return
+        # No task of the plan: the run as a whole, to hold its lock as a task holds one.
         whole = Node(-1, "", "", "run", (), OperatorBase.model_construct())
         self._advance(
             ExecutionFrame(self.root, whole, lambda _: self._whole_run(lock), self.services), None
@@ -251,6 +254,7 @@ class Engine:
 
     def _gate(self, run: ScopeRun, node: Node) -> Verdict | None:
         """`skip_if` and `run_if`, read once the rule has let the task run."""
+        # What they read is held against the order of the graph in the name of this task.
         self.memory.user = run.actor(node)
         for name, expression, skips in (
             ("skip_if", node.skip_if, True),
@@ -373,6 +377,7 @@ class Engine:
         status = self.stopped or ("failed" if fault else "success")
         output = None
         if status == "success":
+            # The output comes after everything, so what it reads is in order with all writes.
             self.memory.user = None
             try:
                 output = output_of(self.plan, run)

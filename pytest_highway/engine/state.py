@@ -128,6 +128,7 @@ class RunMemory(Mapping[str, object]):
 
     def note(self, access: Access, key: str, actor: Actor) -> None:
         """Hold one access against the earlier ones; raises `MemoryConflict` naming both tasks."""
+        # What is read of a sum depends on which additions came before, so they are in order, too.
         if access == "add" and actor.add_is_read:
             access = "write"
         recent = self._recent.setdefault(key, {"read": [], "write": [], "add": []})
@@ -256,6 +257,7 @@ class TaskStates(Mapping[str, object]):
         self.before: Mapping[str, object] = {}
 
     def __getitem__(self, name: str) -> object:
+        # A task of this scope hides one of the same id around it, also before it has ended.
         node = self._nodes.get(name)
         if node is not None:
             end = self._ends[node.index]

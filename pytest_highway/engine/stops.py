@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pytest_highway.clock import shown_duration
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.calls import Calls
 from pytest_highway.engine.effects import Attempt, Outcome
 from pytest_highway.engine.endings import Endings
-from pytest_highway.engine.frame import Call, ExecutionFrame, ScopeRun
+from pytest_highway.engine.frame import ExecutionFrame, ScopeRun
 from pytest_highway.events import Fault, TaskEnded
 from pytest_highway.planning.plan import Node
 

@@ -172,6 +172,7 @@ def _ends(sides: Sides, region: Region) -> list[Pair]:
     while head < size and fits(sides.forms[e1 + head], sides.lines[a1 + head]):
         head += 1
     tail = 0
+    # Not into the head: a form or a line that is paired there is not paired again.
     while tail < size - head and fits(sides.forms[e2 - 1 - tail], sides.lines[a2 - 1 - tail]):
         tail += 1
     pairs = [(e1 + number, a1 + number) for number in range(head)]
@@ -187,6 +188,7 @@ def _weighed(sides: Sides, region: Region) -> list[Pair]:
     """
     e1, e2, a1, a2 = region
     forms, lines = sides.forms[e1:e2], sides.lines[a1:a2]
+    # Texts alone are left to difflib, which is faster at them.
     plain = all(isinstance(form, str) for form in forms)
     if plain or len(forms) * len(lines) > WEIGHED_CELLS:
         return []
@@ -211,6 +213,7 @@ def _weighed(sides: Sides, region: Region) -> list[Pair]:
 def _weights(forms: Sequence[Form], lines: Sequence[str]) -> list[list[int]]:
     """`rows[e][a]`: the least cost of aligning `forms[e:]` with `lines[a:]`."""
     size = len(lines)
+    # From the end, so that the cheapest way can be walked from the start.
     rows = [[4 * (size - a) for a in range(size + 1)]]
     for form in reversed(forms):
         below = rows[-1]
@@ -343,6 +346,7 @@ def _nearest(sides: Sides, e: int, a1: int, a2: int) -> int | None:
     """The number of the line that is most like this form, if one is like it at all."""
     form = sides.forms[e]
     text = form.pattern if isinstance(form, re.Pattern) else str(form)
+    # Cut short, for the cost of comparing two lines grows with the product of their widths.
     lines = [line[:NEAREST_WIDTH] for line in sides.lines[a1 : min(a2, a1 + NEAREST_LINES)]]
     near = difflib.get_close_matches(text[:NEAREST_WIDTH], lines, n=1, cutoff=NEAREST_RATIO)
     return a1 + lines.index(near[0]) if near else None

@@ -161,6 +161,7 @@ def _blocks(texts: Texts, op: Op) -> Iterator[Op]:
     _, e1, e2, a1, a2 = op
     removed = [(task, len([*run])) for task, run in groupby(texts.expected_tasks[e1:e2])]
     added = [(task, len([*run])) for task, run in groupby(texts.actual_tasks[a1:a2])]
+    # From the end, so that the first place of a task is the one that stays.
     places = {task: number for number, (task, _) in reversed([*enumerate(added)])}
     passed = 0
     for task, size in removed:

@@ -3,19 +3,20 @@
 A task that a loop's body lists by its id, at whatever depth, belongs to that body and leaves the
 top level; one that a `parallel` of the top level lists stays there. An operator that is written
 inline and at the top level as well, as the highway-dsl writes bodies, counts once: the inline one.
+Of the operators in one list most follow the one before them; `aside_of` says which do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 from pytest_highway.planning.plan import Loc, ReportFault
-from pytest_highway.reading.models import AnyOperator, Foreach, Parallel, While, Workflow
+from pytest_highway.reading.models import AnyOperator, Condition, Foreach, Parallel, While, Workflow
 from pytest_highway.reading.plain_tasks import PlainTask
 
-__all__ = ["Claims", "claim_bodies"]
+__all__ = ["Aside", "Claims", "aside_of", "claim_bodies"]
 
 LOOPS = ("foreach", "while")
 
@@ -116,3 +117,26 @@ def _entries(model: AnyOperator) -> Iterator[tuple[Loc, str | AnyOperator]]:
         for branch, entries in cast("Parallel", model).branches.items():
             for number, each in enumerate(entries):
                 yield ("branches", branch, number), each
+
+
+class Aside(NamedTuple):
+    """Operators of a list that do not follow the one before them, and that none follows."""
+
+    unchained: frozenset[str]
+    skipped: frozenset[str]
+
+
+def aside_of(entries: Sequence[str | AnyOperator], tasks: Mapping[str, AnyOperator]) -> Aside:
+    """A condition's targets follow that only; fallbacks and `finally` tasks stand beside it all."""
+    targets: list[str | None] = []
+    beside: list[str | None] = []
+    for entry in entries:
+        model = tasks.get(entry) if isinstance(entry, str) else entry
+        if isinstance(model, Condition) and model is entry:
+            targets += [model.if_true, model.if_false]
+        if model is not None and model.is_finally:
+            beside.append(entry if isinstance(entry, str) else entry.task_id)
+        if model is entry:
+            beside += [model.fallback_step, model.on_failure.fallback if model.on_failure else None]
+    skipped = frozenset(each for each in beside if each is not None)
+    return Aside(skipped | {each for each in targets if each is not None}, skipped)

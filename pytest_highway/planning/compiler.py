@@ -13,8 +13,7 @@ hands in what loads the files of nested workflows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from pytest_highway.engine.outputs import compile_schema
 from pytest_highway.errors import (
@@ -24,7 +23,7 @@ from pytest_highway.errors import (
     did_you_mean,
     listed,
 )
-from pytest_highway.planning.claims import claim_bodies
+from pytest_highway.planning.claims import aside_of, claim_bodies
 from pytest_highway.planning.code_checks import code_faults
 from pytest_highway.planning.fields import Fields
 from pytest_highway.planning.linking import Draft, Names, link
@@ -38,7 +37,6 @@ from pytest_highway.reading.models import (
     AnyOperator,
     AnyTask,
     Condition,
-    Fallback,
     Foreach,
     NestedWorkflow,
     Parallel,
@@ -48,6 +46,7 @@ from pytest_highway.reading.models import (
     Workflow,
 )
 from pytest_highway.reading.plain_tasks import PlainTask
+from pytest_highway.reading.policies import Fallback
 from pytest_highway.reading.translated import Translated
 from pytest_highway.tools import Registry
 
@@ -189,15 +188,20 @@ class _Compiler:
         if node.timeout is None and model.timeout_policy is not None:
             node.timeout = model.timeout_policy.timeout
         if isinstance(model, AnyTask):
-            self._reject_both(node, "retry")
-            own = model.retry_policy if model.retry is None else model.retry
-            if own is not None and own.retry_on:
-                word = "retry_policy" if model.retry is None else "retry"
-                self.fields.exceptions(own.retry_on, (*node.loc, word, "retry_on"), self.registry)
-            node.retry = defaults.retry if own is None else own
-            timeout = defaults.timeout if node.timeout is None else node.timeout
-            bounds = (timeout, self.longest_step)
-            node.timeout = min((each for each in bounds if each is not None), default=None)
+            self._attempts(node, model)
+
+    def _attempts(self, node: Node, model: AnyTask) -> None:
+        """How often a task is tried, and for how long: what only calls of tools have."""
+        defaults = self.workflow.defaults
+        self._reject_both(node, "retry")
+        own = model.retry_policy if model.retry is None else model.retry
+        if own is not None and own.retry_on:
+            word = "retry_policy" if model.retry is None else "retry"
+            self.fields.exceptions(own.retry_on, (*node.loc, word, "retry_on"), self.registry)
+        node.retry = defaults.retry if own is None else own
+        timeout = defaults.timeout if node.timeout is None else node.timeout
+        bounds = (timeout, self.longest_step)
+        node.timeout = min((each for each in bounds if each is not None), default=None)
 
     def _reject_both(self, node: Node, word: str) -> None:
         model = node.model
@@ -352,7 +356,7 @@ class _Compiler:
         by_id: Names,
     ) -> list[str]:
         """Add the operators of a body or branch; returns the ids of its members, in order."""
-        aside = _aside(entries, self.workflow.tasks)
+        aside = aside_of(entries, self.workflow.tasks)
         previous: str | None = None
         members = []
         for number, entry in enumerate(entries):
@@ -399,26 +403,3 @@ OPERATOR_FIELDS: dict[str, Callable[[_Compiler, Draft, Names, Node], None]] = {
     "wait": _Compiler._wait,
     "workflow": _Compiler._workflow,
 }
-
-
-class Aside(NamedTuple):
-    """Operators of a list that do not follow the one before them, and that none follows."""
-
-    unchained: frozenset[str]
-    skipped: frozenset[str]
-
-
-def _aside(entries: Sequence[str | AnyOperator], tasks: Mapping[str, AnyOperator]) -> Aside:
-    """A condition's targets follow that only; fallbacks and `finally` tasks stand beside it all."""
-    targets: list[str | None] = []
-    beside: list[str | None] = []
-    for entry in entries:
-        model = tasks.get(entry) if isinstance(entry, str) else entry
-        if isinstance(model, Condition) and model is entry:
-            targets += [model.if_true, model.if_false]
-        if model is not None and model.is_finally:
-            beside.append(entry if isinstance(entry, str) else entry.task_id)
-        if model is entry:
-            beside += [model.fallback_step, model.on_failure.fallback if model.on_failure else None]
-    skipped = frozenset(each for each in beside if each is not None)
-    return Aside(skipped | {each for each in targets if each is not None}, skipped)

@@ -30,7 +30,7 @@ from pytest_highway.planning.result_reads import ResultReads
 __all__ = ["guard_open_reads"]
 
 Roots = Mapping[str, object]
-Made = TypeVar("Made")
+Made = TypeVar("Made", Check, Value, Expression)
 
 # The roots with the states of tasks, and all that are guarded.
 STATES = ("tasks", "prev")
@@ -129,7 +129,7 @@ class GuardedCheck(Check):
 
 def _behind(kind: Callable[..., Made], held: Made, guard: Guard) -> Made:
     """The guarded form of something compiled."""
-    return kind(*(getattr(held, each.name) for each in fields(held)), guard)  # type: ignore[arg-type]  # all of them are dataclasses
+    return kind(*(getattr(held, each.name) for each in fields(held)), guard)
 
 
 def guard_open_reads(

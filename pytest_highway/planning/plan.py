@@ -29,7 +29,8 @@ from pytest_highway.expressions.expression import Expression
 from pytest_highway.expressions.template import Value
 from pytest_highway.planning.graph import Graph
 from pytest_highway.reading.document import Document
-from pytest_highway.reading.models import AnyOperator, Lock, Retry, ToolPolicy, Workflow
+from pytest_highway.reading.models import AnyOperator, Workflow
+from pytest_highway.reading.policies import Lock, Retry, ToolPolicy
 from pytest_highway.tools import Tool
 
 __all__ = ["Loc", "Node", "Plan", "ReportFault", "Scope", "WaitSpec"]

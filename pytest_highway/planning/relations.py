@@ -105,8 +105,10 @@ class Order:
         """Number the vertices so that all below one have the numbers that follow its own."""
         up, rank = self.graph.up, self.graph.rank
         order = sorted(range(len(up)), key=rank.__getitem__)
+        # Below the last one: a chain then stays one, whatever else its tasks depend on as well.
         parents = [max(each, key=rank.__getitem__) if each else -1 for each in up]
         sizes = [1] * len(up)
+        # From the end, so that all below a vertex have been counted when its own turn comes.
         for vertex in reversed(order):
             if parents[vertex] >= 0:
                 sizes[parents[vertex]] += sizes[vertex]
@@ -193,6 +195,8 @@ def meet(one: Site, other: Site) -> Meeting:
     scope, index = one.scope, one.node.index
     if scope is other.scope:
         return Meeting(scope, index, other.node.index)
+    # Every scope around the other task. Going outwards from the one, the first of them that is met
+    # is the innermost that holds both.
     around = {other.scope: other.node.index}
     each = other.scope
     while each.owner is not None:
@@ -223,6 +227,7 @@ def always_one(alternatives: Iterable[Sequence[Hinge]]) -> bool:
         return False
     if not all(sets) or len({hinge for each in sets for hinge in each}) > MANY:
         return True
+    # It was made or its opposite was, and an alternative must be left in either world.
     pivot = sets[0][0]
     other = _opposite(pivot)
     return always_one(_assuming(sets, pivot, other)) and always_one(_assuming(sets, other, pivot))

@@ -17,18 +17,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_highway.plugin import hookspecs
 from pytest_highway.selection import NEVER_ENTERED, PATTERNS, fits_patterns, roots_of
 
 if TYPE_CHECKING:
-    from pytest_highway.plugin.items import WorkflowRunner
+    from pytest_highway.plugin.fixtures import WorkflowRunner
     from pytest_highway.tools import Registry
 
 __all__: list[str] = []
@@ -39,9 +40,6 @@ WRITES = ("update", "update-new", "prune")
 ROOTS = pytest.StashKey[tuple[Path, ...]]()
 # All items, and those of them that are hidden, while pytest deselects.
 HIDDEN = pytest.StashKey[tuple[list[pytest.Item], list[pytest.Item]]]()
-
-# The first line of what an item of ours says when it fails.
-PLACED = re.compile(r"[^\n]+?:[0-9]+:[0-9]+: ")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,17 +95,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Make the hooks of `hookspecs` known."""
-    from pytest_highway.plugin import hookspecs
-
     pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse scrubbers that make no sense, and to write what may not be written, at the start."""
     if config.getini("highway_scrub"):
-        from pytest_highway.plugin.scrubs import check_rules
-
-        check_rules(config)
+        begin("scrubs", config)
     updates = [name for name in WRITES if config.getoption(f"--highway-{name}")]
     mode = config.getoption("--highway-tape")
     tapes = [f"tape={mode}"] if mode in ("record", "rerecord") else []
@@ -118,19 +112,21 @@ def pytest_configure(config: pytest.Config) -> None:
             "run it on your machine, or add --highway-allow-ci"
         )
     if config.getoption("--highway-second-run"):
-        from pytest_highway.plugin.rerun import Rerun
-
-        config.pluginmanager.register(Rerun(config), "highway-rerun")
+        begin("rerun", config)
     elif patch := config.getoption("--highway-patch"):
         check_patch(config.invocation_params.dir, patch, writes)
     if tapes:
-        from pytest_highway.plugin.taping import TapeReporter
-
-        config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
+        begin("taping", config)
     if config.getoption("--highway-history") is not None and runs_tests(config):
-        from pytest_highway.plugin.history import record_runs
+        begin("history", config)
 
-        record_runs(config)
+
+def begin(part: str, config: pytest.Config) -> None:
+    """Let a part of the plugin take part in this session: a module here, with a `begin`.
+
+    It is imported now, for no session is to pay for a part that it does without.
+    """
+    import_module(f"{__name__}.{part}").begin(config)
 
 
 def runs_tests(config: pytest.Config) -> bool:
@@ -260,26 +256,10 @@ def is_check(item: pytest.Item) -> bool:
     return getattr(item, "is_highway_check", False) is True
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_report_from_serializable(
-    config: pytest.Config, data: dict[str, object]
-) -> Generator[None, pytest.TestReport | None, pytest.TestReport | None]:
-    """Give a report from a worker of pytest-xdist the failure text that it was sent without."""
-    report = yield
-    text = getattr(report, "longrepr", None)
-    if report is None or not isinstance(text, str) or not PLACED.match(text):
-        return report
-    if report.nodeid.partition("::")[0].lower().endswith(SUFFIXES):
-        from pytest_highway.plugin.failures import FailureText
-
-        vars(report)["longrepr"] = FailureText(text, config.getoption("tbstyle", "auto"))
-    return report
-
-
 @pytest.fixture
 def highway(request: pytest.FixtureRequest, highway_registry: Registry) -> WorkflowRunner:
     """Run a workflow from a Python test: `highway("x.workflow.yaml", case="happy")`."""
-    from pytest_highway.plugin.items import WorkflowRunner
+    from pytest_highway.plugin.fixtures import WorkflowRunner
 
     return WorkflowRunner(request.node, highway_registry)
 
@@ -287,10 +267,6 @@ def highway(request: pytest.FixtureRequest, highway_registry: Registry) -> Workf
 @pytest.fixture
 def highway_registry(request: pytest.FixtureRequest) -> Registry:
     """The tools that workflows in the folder of the requesting test have."""
-    from pytest_highway.errors import HighwayError
-    from pytest_highway.plugin.registries import registry_for
+    from pytest_highway.plugin.fixtures import registry_of
 
-    try:
-        return registry_for(request.config, request.node.ihook)
-    except HighwayError as error:
-        pytest.fail(str(error), pytrace=False)
+    return registry_of(request)

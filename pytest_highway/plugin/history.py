@@ -42,7 +42,7 @@ from pytest_highway.storage.recorder import Recorder
 from pytest_highway.storage.records import RunRecord, StorageError, new_run_id, timestamp
 from pytest_highway.storage.storage import Storage
 
-__all__ = ["History", "Recording", "record_runs"]
+__all__ = ["History", "Recording", "begin"]
 
 OPTION = "--highway-history"
 VARIABLE = "HIGHWAY_HISTORY"
@@ -57,7 +57,7 @@ class Node(Protocol):
     workeroutput: dict[str, object]
 
 
-def record_runs(config: pytest.Config) -> None:
+def begin(config: pytest.Config) -> None:
     """Have the session record its runs; `pytest.UsageError` when the option is no address."""
     config.pluginmanager.register(History(config), PLUGIN)
 

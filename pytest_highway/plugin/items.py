@@ -25,42 +25,33 @@ from pytest_highway.cases.expectations import Checked, Failure
 from pytest_highway.cases.golden import clashes, golden_path, read_golden
 from pytest_highway.cases.judging import judge_case
 from pytest_highway.cases.simulation import CaseRun, declared_secrets, run_case, values_of
-from pytest_highway.errors import Diagnostic, HighwayError, SourceError, did_you_mean, listed
+from pytest_highway.errors import Diagnostic, HighwayError, SourceError
 from pytest_highway.loading import Loaded, load_file
-from pytest_highway.plugin.advice import accepting
-from pytest_highway.plugin.failures import CaseFailed, FailureText, Shown, capped, render_failures
-from pytest_highway.plugin.keeping import keep_text
-from pytest_highway.plugin.ledger import REFUSED, WANTED, note_file
+from pytest_highway.plugin.failure_text import CaseFailed, FailureText
+from pytest_highway.plugin.failures import capped
+from pytest_highway.plugin.ledger import note_file
 from pytest_highway.plugin.marks import MarkReader
-from pytest_highway.plugin.options import asks_to_write, is_strict, mode_of
+from pytest_highway.plugin.options import is_strict, shown_path
 from pytest_highway.plugin.recorded import recording_of
 from pytest_highway.plugin.registries import HighwayWarning, NoTools, executor_of, registry_for
 from pytest_highway.plugin.scrubs import Scrubs
 from pytest_highway.plugin.stopping import OUTCOMES, Stopping
-from pytest_highway.plugin.taping import CaseTape, replayed, stray_findings, tape_clashes
+from pytest_highway.plugin.taping import CaseTape, stray_findings, tape_clashes
 from pytest_highway.plugin.warned import redact_warnings_of
-from pytest_highway.runners.raised import PassedThrough
 from pytest_highway.secrets import Redactor
 from pytest_highway.serialization import to_json
 from pytest_highway.tools import Registry
 from pytest_highway.views import RunResult
 
 if TYPE_CHECKING:
-    from pytest_highway.plugin.noting import Check, Repeat
+    from pytest_highway.plugin.noting import Check
 
-__all__ = ["CaseItem", "CheckItem", "WorkflowRunner", "items_of", "shown_path"]
+__all__ = ["CaseItem", "CheckItem", "items_of"]
 
 Excinfo = pytest.ExceptionInfo[BaseException]
 
 CHECK = "check"
 TRANSCRIPT = "transcript"
-
-
-def shown_path(config: pytest.Config, path: Path) -> str:
-    """A path for messages and transcripts: from rootdir where it lies below it, never absolute."""
-    if config.rootpath in path.parents:
-        return path.relative_to(config.rootpath).as_posix()
-    return path.name
 
 
 # --- collection ----------------------------------------------------------------------------------
@@ -170,9 +161,16 @@ class WorkflowItem(pytest.Function):
 
     def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
         """Our own text for what is wrong with a workflow or a case; the usual one for the rest."""
-        if isinstance(excinfo.value, CaseFailed | HighwayError):
-            return FailureText(str(excinfo.value), self.config.getoption("tbstyle", "auto"))
-        return super().repr_failure(excinfo)
+        error = excinfo.value
+        if not isinstance(error, CaseFailed | HighwayError):
+            return self.redacted(super().repr_failure(excinfo))
+        told = FailureText(str(error), self.config.getoption("tbstyle", "auto"))
+        # What a case fails with was redacted before it was raised.
+        return told if isinstance(error, CaseFailed) else self.redacted(told)
+
+    def redacted(self, told: object) -> object:
+        """What tells a failure, without secrets; whoever may know some overrides this."""
+        return told
 
 
 class CheckItem(WorkflowItem):
@@ -296,7 +294,10 @@ class CaseItem(WorkflowItem):
             def repeat() -> tuple[CaseRun, Check]:
                 return simulate(last_first=True), check
 
-            self._fail(case, run, failures, repeat, tape.advice())
+            # Imported here: only a run with a failing case pays for it.
+            from pytest_highway.plugin.failing import FailedCase, settle
+
+            settle(self, FailedCase(self.case, case, run, failures, repeat), tape.advice())
         tape.save(run)
 
     def _check(self, case: Case, scrubs: Scrubs, run: CaseRun) -> list[Failure]:
@@ -314,11 +315,8 @@ class CaseItem(WorkflowItem):
             content = self._secrets().text(content)
         super().add_report_section(when, key, content)
 
-    def repr_failure(self, excinfo: Excinfo) -> object:  # type: ignore[override]  # private
-        """What the failure is told by; a traceback shows arguments, which may hold secrets."""
-        told = super().repr_failure(excinfo)
-        if isinstance(excinfo.value, CaseFailed):
-            return told
+    def redacted(self, told: object) -> object:
+        """A traceback shows arguments, which may hold secrets; itself where it shows none."""
         text = str(told)
         shown = self._secrets().rendered(text)
         return told if shown == text else shown
@@ -339,88 +337,3 @@ class CaseItem(WorkflowItem):
             ("highway_calls", to_json(calls)),
             ("highway_duration", result.duration),
         ]
-
-    def _fail(
-        self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat, hint: str
-    ) -> None:
-        mode = mode_of(self.config)
-        why_not = self._note(case, run, failures, repeat)
-        if mode and not why_not:
-            return
-        advice = f"not updated: {why_not}" if mode else ""
-        if not why_not:
-            here = self.config.invocation_params.dir
-            advice = accepting(self.path, self.case, here, failures)
-        how = Shown(
-            self.config.getoption("verbose", 0),
-            "\n".join(filter(None, [advice, hint])),
-            lambda text: keep_text(
-                self.config,
-                shown_path(self.config, self.path),
-                self.name,
-                run.redactor.rendered(text),
-            ),
-        )
-        raise CaseFailed(run.redactor.rendered(render_failures(case, run, failures, how)))
-
-    def _note(self, case: Case, run: CaseRun, failures: list[Failure], repeat: Repeat) -> str:
-        """Let the report carry what would be written; an empty text, or why nothing will be."""
-        if self.get_closest_marker("xfail") is not None:
-            return "the case is marked xfail, so it is meant to fail"
-        # Imported here: only a run with a failing case pays for it.
-        from pytest_highway.plugin.noting import Subject, wanted_of
-        from pytest_highway.plugin.writing import reason_of
-
-        mode = mode_of(self.config)
-        subject = Subject(self.path, shown_path(self.config, self.path), case, mode)
-        try:
-            self.stash[WANTED] = wanted_of(subject, run, failures, repeat)
-        except (HighwayError, OSError) as error:
-            why = run.redactor.rendered(reason_of(error))
-            if asks_to_write(self.config):
-                first = run.faults[0].loc if run.faults else failures[0].loc
-                finding = case.origin.fault(first, "")
-                self.stash[REFUSED] = f"{finding.path}:{finding.position.line}", why
-            return why
-        return ""
-
-
-class WorkflowRunner:
-    """The fixture `highway`: runs a case of a workflow file from a Python test."""
-
-    def __init__(self, item: pytest.Item, registry: Registry) -> None:
-        self._item = item
-        self._config = item.config
-        self._registry = registry
-
-    def __call__(self, path: str | Path, case: str) -> RunResult:
-        """Run one case of a file, by its name; returns the result, whatever it expects.
-
-        `path` is relative to rootdir. Raises `SourceError` when the file is broken and
-        `HighwayError` when it has no such case or a stub does not fit.
-        """
-        file = self._config.rootpath / path
-        loaded = load_file(file, shown_path(self._config, file), self._registry)
-        found = next((each for each in loaded.cases if each.name == case), None)
-        if found is None:
-            known = [each.name for each in loaded.cases]
-            near = did_you_mean(case, known)
-            raise HighwayError(f"{path} has no case {case!r}; it has {listed(known)}{near}")
-        use = replayed(self._config, file, found)
-        executor = executor_of(self._config)
-        try:
-            run = run_case(
-                found,
-                loaded.plan,
-                self._registry,
-                executor=executor,
-                passing=OUTCOMES,
-                use=use,
-                observe=recording_of(self._item, found, loaded.plan),
-            )
-        except PassedThrough as error:
-            raise error.outcome from None
-        if run.faults:
-            texts = [text for fault in run.faults for text in (fault.message, fault.detail) if text]
-            raise HighwayError("\n".join(texts))
-        return run.result

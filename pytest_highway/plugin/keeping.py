@@ -9,9 +9,10 @@ without a cache, or whose cache cannot be written, says so and loses nothing els
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
+
+from pytest_highway.placing import put_file
 
 __all__ = ["keep_text"]
 
@@ -27,16 +28,10 @@ def keep_text(config: pytest.Config, file: str, case: str, text: str) -> str:
     if cache is None:
         return "all of it: add -vv (pytest runs without its cache, where it would be kept)"
     try:
-        path = _written(cache.mkdir(FOLDER) / file / f"{case}.txt", text)
+        path = cache.mkdir(FOLDER) / file / f"{case}.txt"
+        # At once: a reader may have the one of the last run open.
+        put_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         why = error.strerror or str(error)
         return f"all of it: add -vv (it could not be kept in pytest's cache: {why})"
     return f"all of it: {os.path.relpath(path, config.invocation_params.dir)}, or add -vv"
-
-
-def _written(path: Path, text: str) -> Path:
-    """Write a file, whole or not at all: a reader may have the one of the last run open."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_bytes(text.encode("utf-8", "backslashreplace"))
-    return new.replace(path)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
+from pytest_highway.plugin.failure_text import PLACED, FailureText
 from pytest_highway.plugin.options import PENDING
 from pytest_highway.plugin.unused import unused_goldens
 
@@ -70,6 +71,11 @@ def note_file(file: pytest.File, goldens: Mapping[str, str]) -> None:
     file.config.stash.setdefault(READ, {})[str(file.path)] = dict(goldens)
 
 
+def is_ours(report: pytest.TestReport) -> bool:
+    """Whether a report is of an item in a file that may hold workflows."""
+    return report.nodeid.partition("::")[0].lower().endswith(ENDINGS)
+
+
 def _move(item: pytest.Item, key: pytest.StashKey[T], report: pytest.TestReport, name: str) -> None:
     if key in item.stash:
         setattr(report, name, json.dumps(item.stash[key]))
@@ -118,7 +124,7 @@ class Ledger:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect, in the controller."""
-        if not report.nodeid.partition("::")[0].lower().endswith(ENDINGS):
+        if not is_ours(report):
             return
         self.ran = True
         was_expected = hasattr(report, "wasxfail")
@@ -135,6 +141,18 @@ class Ledger:
                 self.failed[report.nodeid] = str(report.longrepr).partition("\n")[0]
             if report.passed or was_expected:
                 self.passed.add(report.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(
+        self, data: dict[str, object]
+    ) -> Generator[None, pytest.TestReport | None, pytest.TestReport | None]:
+        """Give a report from a worker the failure text that it was sent without."""
+        report = yield
+        text = getattr(report, "longrepr", None)
+        if report is not None and isinstance(text, str) and is_ours(report) and PLACED.match(text):
+            style = self.config.getoption("tbstyle", "auto")
+            vars(report)["longrepr"] = FailureText(text, style)
+        return report
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Node) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_highway.plugin.noting import Mode
 
-__all__ = ["PENDING", "REQUEST", "asked_for", "asks_to_write", "is_strict", "mode_of"]
+__all__ = ["PENDING", "REQUEST", "asked_for", "asks_to_write", "is_strict", "mode_of", "shown_path"]
 
 # Where pytest's cache holds what the last run saw.
 PENDING = "highway/pending"
@@ -39,6 +39,13 @@ def asks_to_write(config: pytest.Config) -> bool:
 def is_strict(config: pytest.Config) -> bool:
     """Whether warnings about workflows are errors."""
     return bool(config.getoption("--highway-strict") or config.getini("highway_strict"))
+
+
+def shown_path(config: pytest.Config, path: Path) -> str:
+    """A path for messages and transcripts: from rootdir where it lies below it, never absolute."""
+    if config.rootpath in path.parents:
+        return path.relative_to(config.rootpath).as_posix()
+    return path.name
 
 
 def asked_for(config: pytest.Config) -> list[str]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from pytest_highway.errors import HighwayError, did_you_mean
+from pytest_highway.placing import put_file
 from pytest_highway.plugin.noting import Wanted
 from pytest_highway.plugin.writing import runs_differ
 
@@ -126,9 +127,7 @@ def read_store(file: Path) -> Pending:
 
 def write_store(file: Path, pending: Pending) -> None:
     """Put the store's new content in its place, at once."""
-    new = file.with_name(f"{file.name}.{os.getpid()}.new")
-    new.write_text(json.dumps(pending, indent=2), encoding="utf-8")
-    new.replace(file)
+    put_file(file, json.dumps(pending, indent=2).encode())
 
 
 # --- which cases ---------------------------------------------------------------------------------

@@ -13,7 +13,12 @@ import pytest
 
 from pytest_highway.plugin.options import asked_for
 
-__all__ = ["Rerun"]
+__all__ = ["Rerun", "begin"]
+
+
+def begin(config: pytest.Config) -> None:
+    """Keep this session to the cases that were asked for."""
+    config.pluginmanager.register(Rerun(config), "highway-rerun")
 
 
 class Rerun:

@@ -2,8 +2,8 @@
 
     lines of a transcript -> rules of the ini -> $WORK -> pytest_highway_scrub
 
-The rules are read with the first case; one that makes no sense ends the session with a usage
-error, as any wrong setting does.
+The rules are read when the session begins; one that makes no sense ends it with a usage error, as
+any wrong setting does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from pytest_highway.scrubbing import Rule, ScrubError, parse_rule, scrub_lines, work_paths
 
-__all__ = ["Scrubs", "check_rules"]
+__all__ = ["Scrubs", "begin", "rules_of"]
 
 RULES = pytest.StashKey[tuple[Rule, ...]]()
 PATHS = pytest.StashKey[Callable[[str], str]]()
@@ -25,7 +25,12 @@ PATHS = pytest.StashKey[Callable[[str], str]]()
 FOLDERS = ("tmp_path", "tmpdir")
 
 
-def check_rules(config: pytest.Config) -> tuple[Rule, ...]:
+def begin(config: pytest.Config) -> None:
+    """Refuse rules that make no sense at the start, and not with the first case."""
+    rules_of(config)
+
+
+def rules_of(config: pytest.Config) -> tuple[Rule, ...]:
     """The rules of the ini; `UsageError` for one that makes no sense."""
     if RULES not in config.stash:
         try:
@@ -40,7 +45,7 @@ class Scrubs:
 
     def __init__(self, item: pytest.Item, fixtures: Mapping[str, object]) -> None:
         self._item = item
-        self._rules = check_rules(item.config)
+        self._rules = rules_of(item.config)
         own = [str(fixtures[name]) for name in FOLDERS if name in fixtures]
         self._path = _paths(item.config, own) if own else _session_paths(item.config)
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from pytest_highway.placing import put_file
 from pytest_highway.plugin.noting import Wanted
 from pytest_highway.plugin.options import REQUEST
 from pytest_highway.plugin.rewriting import GoldenEdit
@@ -135,6 +136,4 @@ def answer(
     """Tell the first run what became of the cases."""
     edits: dict[str, list[GoldenEdit]] = {nodeid: [] for nodeid in passed}
     edits |= {nodeid: each["edits"] for nodeid, each in wanted.items()}
-    new = folder / f"{ANSWER}.new"
-    new.write_text(json.dumps(Found(edits=edits, failed=dict(failed))), encoding="utf-8")
-    new.replace(folder / ANSWER)
+    put_file(folder / ANSWER, json.dumps(Found(edits=edits, failed=dict(failed))).encode())

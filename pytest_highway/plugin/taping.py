@@ -27,12 +27,12 @@ from pytest_highway.cases.simulation import CaseRun
 from pytest_highway.credentials import looks_like_credential
 from pytest_highway.errors import Diagnostic, HighwayError, SourceError
 from pytest_highway.loading import Loaded
-from pytest_highway.plugin.failures import CaseFailed
+from pytest_highway.plugin.failure_text import CaseFailed
 from pytest_highway.tapes.entries import Entry, TapeUse
 from pytest_highway.tapes.files import TapeFile, stray_tapes, tape_names
 from pytest_highway.tools import Registry
 
-__all__ = ["CaseTape", "TapeReporter", "replayed", "stray_findings", "tape_clashes"]
+__all__ = ["CaseTape", "TapeReporter", "begin", "replayed", "stray_findings", "tape_clashes"]
 
 WRITING = ("record", "rerecord")
 ALLOW_EFFECTS = "--highway-tape-allow-effects"
@@ -208,6 +208,11 @@ def replayed(config: pytest.Config, file: Path, case: Case) -> TapeUse | None:
         return None
     tape = TapeFile(file, case.origin.document.path, case.name).read()
     return None if tape is None else TapeUse(tape)
+
+
+def begin(config: pytest.Config) -> None:
+    """Have this session, which records tapes, say what became of each."""
+    config.pluginmanager.register(TapeReporter(), "highway-tape-reporter")
 
 
 class TapeReporter:

@@ -127,6 +127,7 @@ class _Conclusions:
         """What files would become, as far as it is agreed on and confirmed."""
         wanted = self.ledger.wanted
         fresh = {nodeid: each for nodeid, each in sorted(wanted.items()) if self._is_fresh(each)}
+        # One second run for all of them, so whatever is out of the question is sorted out before.
         against = objections(self.config, fresh)
         edits: list[GoldenEdit] = []
         for nodeid, each in fresh.items():
@@ -206,5 +207,6 @@ def _keep_pending(ledger: Ledger, is_written: bool) -> None:
         return
     before = entries_of(cache.get(PENDING, None))
     wanted = {} if is_written else ledger.wanted
+    # A run without failures empties the store once, and from then on leaves it alone.
     if wanted or before is None or before["cases"]:
         cache.set(PENDING, pending_of(ledger.config.rootpath, wanted, before))

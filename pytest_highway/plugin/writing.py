@@ -10,7 +10,6 @@ seen; what cannot be done by itself is a refusal, and the rest of the file is ch
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from pytest_highway.editing.edit import Edit, EditRefused, edited, rendered, replace_file
 from pytest_highway.errors import HighwayError
+from pytest_highway.placing import create_file
 from pytest_highway.plugin.rewriting import GoldenEdit, digest
 from pytest_highway.serialization import to_json
 
@@ -163,21 +163,9 @@ def _rewritten(file: Path, edits: Sequence[GoldenEdit]) -> tuple[bytes | None, b
 def write(change: FileChange) -> None:
     """Write one file, whole or not at all; raises `HighwayError` or `OSError`."""
     if change.before is None:
-        _create(change.path, change.after)
+        create_file(change.path, change.after)
     else:
         replace_file(change.path, change.before, change.after)
-
-
-def _create(file: Path, content: bytes) -> None:
-    """Make a file that does not exist yet."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{os.getpid()}.new")
-    try:
-        new.write_bytes(content)
-        os.link(new, file)  # fails when the file exists by now: nothing is overwritten unseen
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            new.unlink()
 
 
 # --- two runs of one case ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pytest_highway.reading.models import Cache, Fallback, Lock, Retry, TimeoutPolicy
+    from pytest_highway.reading.policies import Cache, Fallback, Lock, Retry, TimeoutPolicy
 
 __all__ = ["PlainTask", "read_plain_task"]
 

@@ -10,14 +10,14 @@ A runner answers at once, or with None, and then gives the answer out by `wait`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Protocol, cast
 
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer
-from pytest_highway.engine.frame import Call
 from pytest_highway.errors import HighwayError
 from pytest_highway.expressions.template import copy_data
+from pytest_highway.runners.event_loop import run_coroutine
 from pytest_highway.runners.raised import failure_of
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import ToolContext
@@ -96,12 +96,12 @@ class InlineRunner:
 
 def attempt(call: Call) -> Answer:
     """Call a tool here and now."""
+    passing = call.services.passing
+    # A tool may raise anything, and the run goes on. Ctrl-C is not the tool's.
+    ends: tuple[type[BaseException], ...] = (Exception, SystemExit, *passing)
     try:
         return Answer(invoke(call))
-    except BaseException as error:  # a tool may raise anything; the run goes on
-        passing = call.services.passing
-        if not isinstance(error, (Exception, SystemExit, *passing)):
-            raise
+    except ends as error:
         return Answer(error=failure_of(error, passing))
 
 
@@ -111,19 +111,10 @@ def invoke(call: Call) -> object:
     try:
         value = call_tool(call)
         if inspect.iscoroutine(value):
-            value = _awaited(value)
+            value = run_coroutine(value)
         return to_plain(value)
     finally:
         CURRENT_CALL.reset(token)
-
-
-def _awaited(coroutine: Coroutine[object, object, object]) -> object:
-    import asyncio  # Most simulated runs have no coroutine tool, and this is slow to import.
-
-    from pytest_highway.runners.event_loop import new_loop
-
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(coroutine)
 
 
 def call_tool(call: Call) -> object:

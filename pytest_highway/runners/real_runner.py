@@ -26,11 +26,12 @@ from contextlib import contextmanager
 from math import inf
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer
-from pytest_highway.engine.frame import Call
 from pytest_highway.runners.background import DaemonThreads
+from pytest_highway.runners.event_loop import EventLoop
 from pytest_highway.runners.executors import CURRENT_CALL, PATIENCE, Stopped, attempt, call_tool
 from pytest_highway.runners.raised import failure_of, presentable
 from pytest_highway.runners.remote import (
@@ -42,9 +43,6 @@ from pytest_highway.runners.remote import (
 )
 from pytest_highway.serialization import to_plain
 from pytest_highway.tool_context import ToolError, printed_of
-
-if TYPE_CHECKING:
-    from pytest_highway.runners.event_loop import EventLoop
 
 __all__ = ["Interrupts", "RealRunner"]
 
@@ -159,8 +157,6 @@ class RealRunner:
 
     def _event_loop(self) -> EventLoop:
         if self._loop is None:
-            from pytest_highway.runners.event_loop import EventLoop  # asyncio comes in with it
-
             self._loop = EventLoop()
         return self._loop
 
@@ -326,10 +322,10 @@ def _unpacked(call: Call, reply: Reply) -> Answer:
 async def answered(call: Call) -> Answer:
     """Call a coroutine tool on the loop that runs this."""
     CURRENT_CALL.set(call)  # A task has a context of its own: nothing is to be reset.
+    passing = call.services.passing
+    # Those that are no Exception would end the loop, and every other coroutine with it.
+    ends: tuple[type[BaseException], ...] = (Exception, SystemExit, KeyboardInterrupt, *passing)
     try:
         return Answer(to_plain(await cast("Awaitable[object]", call_tool(call))))
-    except BaseException as error:  # what is no Exception would end the loop
-        passing = call.services.passing
-        if not isinstance(error, (Exception, SystemExit, KeyboardInterrupt, *passing)):
-            raise
+    except ends as error:
         return Answer(error=failure_of(error, passing))

@@ -35,7 +35,7 @@ from pytest_highway.tools import Registry, import_target
 if TYPE_CHECKING:  # A child starts faster without these.
     from concurrent.futures import Executor, Future
 
-    from pytest_highway.engine.frame import Call
+    from pytest_highway.engine.call import Call
 
 __all__ = [
     "ChildProcesses",

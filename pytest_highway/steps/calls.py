@@ -83,6 +83,7 @@ class _Writer:
             call.kwargs["cwd"] = self._filled(doing.more["cwd"])
             self._at(("kwargs", "cwd"), doing.more["cwd"].loc)
         if call.function in PROCESS_TOOLS:
+            # The whole context, as a shell expects it; what the text reads besides comes on top.
             exported = {name: self._template(name) for name in self.names.exported()}
             call.env = {**exported, **call.env}
             if self.own:
@@ -115,6 +116,7 @@ class _Writer:
             place = (*env.loc, name)
             self._at(("env", name), place)
             self._at(("kwargs", "env", name), place)
+            # A step that set it would hand on nothing.
             if name == OUTPUT_FILE:
                 self.fault(place, f"{OUTPUT_FILE!r} is set for each step", key=True)
             self.own[name] = str(self._filled(Said(text, place), self._outer))

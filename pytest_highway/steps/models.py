@@ -13,7 +13,8 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from pytest_highway.errors import did_you_mean, listed
-from pytest_highway.reading.models import (
+from pytest_highway.reading.models import Task
+from pytest_highway.reading.policies import (
     Amount,
     Count,
     Data,
@@ -22,7 +23,6 @@ from pytest_highway.reading.models import (
     Limits,
     LockField,
     OnFailure,
-    Task,
     ToolPolicy,
     Written,
 )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 __all__ = ["ShellRead", "is_set_in", "is_set_in_powershell", "powershell_reads", "shell_reads"]
@@ -25,8 +26,9 @@ _EXPANSIONS = r"""
 | (?P<open> \$\( )
 """
 _ESCAPE = r"(?P<escape> \\. ) |"
-_PLAIN = re.compile(
-    _ESCAPE
+# The pattern of what a text is made of, by what is open.
+_MODES = {
+    "plain": _ESCAPE
     + r"""
   (?P<quoted> '[^']*' | \$'(?:\\.|[^'\\])*' )
 | (?P<comment> (?<![^\s;&|()]) \# [^\n]* )
@@ -38,10 +40,9 @@ _PLAIN = re.compile(
 | (?P<close> \) )
 |"""
     + _EXPANSIONS,
-    re.VERBOSE | re.DOTALL,
-)
-_DOUBLE = re.compile(_ESCAPE + r'(?P<double> " ) |' + _EXPANSIONS, re.VERBOSE | re.DOTALL)
-_DOCUMENT = re.compile(_ESCAPE + _EXPANSIONS, re.VERBOSE | re.DOTALL)
+    "double": _ESCAPE + r'(?P<double> " ) |' + _EXPANSIONS,
+    "document": _ESCAPE + _EXPANSIONS,
+}
 
 _GUARD = re.compile(r":?[-=+?]")
 _HYPHENED = re.compile(r"-[A-Za-z0-9_-]+")
@@ -62,20 +63,26 @@ class ShellRead(NamedTuple):
 
 def shell_reads(text: str) -> Iterator[ShellRead]:
     """The variables that a text for a POSIX shell reads, in order."""
-    return _Scanner(text, _PLAIN).reads()
+    return _Scanner(text, "plain").reads()
+
+
+@cache
+def _pattern(mode: str) -> re.Pattern[str]:
+    # Compiled with the first command that is looked at: it takes a while, and tasks do without.
+    return re.compile(_MODES[mode], re.VERBOSE | re.DOTALL)
 
 
 class _Scanner:
-    """One walk over a text; `modes` are the patterns of what is open, from the outside in."""
+    """One walk over a text; `modes` tell what is open, from the outside in."""
 
-    def __init__(self, text: str, mode: re.Pattern[str]) -> None:
+    def __init__(self, text: str, mode: str) -> None:
         self.text = text
         self.modes = [mode]
         self.documents: list[str] = []  # whose text begins with the next line
 
     def reads(self) -> Iterator[ShellRead]:
         at = 0
-        while match := self.modes[-1].search(self.text, at):
+        while match := _pattern(self.modes[-1]).search(self.text, at):
             at = match.end()
             kind = match.lastgroup or ""
             if kind in ("rest", "bare"):
@@ -92,12 +99,12 @@ class _Scanner:
     def _turn(self, kind: str) -> None:
         """Enter or leave a quotation or a substitution."""
         if kind in ("open", "paren"):
-            self.modes.append(_PLAIN)
+            self.modes.append("plain")
         elif kind == "double":
-            if self.modes[-1] is _DOUBLE and len(self.modes) > 1:
+            if self.modes[-1] == "double" and len(self.modes) > 1:
                 self.modes.pop()
             else:
-                self.modes.append(_DOUBLE)
+                self.modes.append("double")
         elif kind == "close" and len(self.modes) > 1:
             self.modes.pop()
 
@@ -108,7 +115,7 @@ class _Scanner:
         until, behind = (match.start(), match.end()) if match else (len(self.text),) * 2
         if word[0] in "'\"\\":
             return [], behind
-        return list(_Scanner(self.text[at:until], _DOCUMENT).reads()), behind
+        return list(_Scanner(self.text[at:until], "document").reads()), behind
 
 
 def _read(match: re.Match[str]) -> ShellRead:

@@ -122,6 +122,7 @@ class _Translator:
 
     def translate(self) -> tuple[Document, list[Diagnostic]]:
         raw = self.raw
+        # That both are there is one fault; what the tasks say would only add to it.
         known = {key: each for key, each in raw.items() if key != "tasks"}
         model, faults = validate_model(StepsFile, known, self.document)
         self.faults += faults
@@ -200,6 +201,7 @@ class _Translator:
                 first = self.document.position((*drafts[name].loc, word)).line
                 self.fault((*loc, word), f"step id {name!r} is taken; first at line {first}")
                 continue
+            # The id is a value here and a key there: a finding at that key points at the id.
             self.moves.keys["tasks", name] = (*loc, word)
             self.moves.places["tasks", name] = loc
             draft = drafts[name] = _Draft(name, loc, words, model)
@@ -232,6 +234,7 @@ class _Translator:
         """The task that a step becomes."""
         here: Loc = ("tasks", draft.id)
         model, doing = draft.model, draft.doing
+        # Its own faults are told. Left out, it would be an unknown task wherever it is named.
         if model is None or doing is None:
             return {**STAND_IN, "result_key": draft.id}
         task: dict[str, object] = {"result_key": draft.id}

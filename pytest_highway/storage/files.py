@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,7 +26,7 @@ from pytest_highway.storage.records import (
     readable_record,
     record_of,
 )
-from pytest_highway.storage.storage import Storage
+from pytest_highway.storage.storage import Storage, undone_on_fault
 
 __all__ = ["FileStorage"]
 
@@ -92,16 +93,12 @@ class FileStorage(Storage):
     def _replace(self, path: Path, text: str) -> None:
         """Put a whole new file in the place of an old one; on any fault the old one stays."""
         new = path.with_name(f"{path.name}.new")
-        try:
+        with undone_on_fault(partial(_discard, new)):
             with new.open("w", encoding="utf-8") as file:
                 file.write(text.removesuffix("\n") + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
-            raise
 
     def append(self, run_id: str, first: int, lines: Sequence[str]) -> None:
         """Add lines to a run's log, by one write; taken back when it fails."""
@@ -112,11 +109,8 @@ class FileStorage(Storage):
             added = "".join(f"{line}\n" for line in news).encode()
             with path.open("ab", buffering=0) as file:
                 file.truncate(len(whole))
-                try:
+                with undone_on_fault(partial(file.truncate, len(whole))):
                     _write(file.fileno(), added)
-                except BaseException:
-                    file.truncate(len(whole))
-                    raise
 
     def find(self, run_id: str) -> RunRecord | None:
         """A run by its id; its backup when the record is damaged."""
@@ -163,6 +157,11 @@ class FileStorage(Storage):
 
     def close(self) -> None:
         """Nothing is held between two changes."""
+
+
+def _discard(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def _whole_lines(text: bytes) -> bytes:

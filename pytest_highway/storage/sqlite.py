@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_highway.storage.records import RunRecord, StorageError, readable_record
-from pytest_highway.storage.storage import Storage
+from pytest_highway.storage.storage import Storage, undone_on_fault
 
 __all__ = ["MIGRATIONS", "SqliteStorage"]
 
@@ -56,14 +56,10 @@ class SqliteStorage(Storage):
                 check_same_thread=False,
                 uri=self._is_read_only,
             )
-        try:
-            with self._told("open"):
-                self._refuse_unknown()
-                if not self._is_read_only:
-                    self._set_up()
-        except BaseException:
-            self._db.close()
-            raise
+        with undone_on_fault(self._db.close), self._told("open"):
+            self._refuse_unknown()
+            if not self._is_read_only:
+                self._set_up()
 
     def _set_up(self) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -107,13 +103,13 @@ class SqliteStorage(Storage):
     def _transaction(self, what: str = "write to") -> Iterator[None]:
         with self._told(what):
             self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with undone_on_fault(self._roll_back):
                 yield
                 self._commit()
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has rolled it back already
-                    self._db.execute("ROLLBACK")
-                raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # a full disk has rolled it back already
+            self._db.execute("ROLLBACK")
 
     def _commit(self) -> None:
         self._db.execute("COMMIT")

@@ -9,7 +9,8 @@ records and whole appends, at any time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,19 @@ from pytest_highway.storage.records import (
     timestamp,
 )
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "undone_on_fault"]
+
+
+@contextmanager
+def undone_on_fault(undo: Callable[[], object]) -> Iterator[None]:
+    """Call `undo` unless the block comes to its end; what stopped it goes on its way.
+
+    Ctrl-C counts: half a change is no better for having been interrupted.
+    """
+    with ExitStack() as stack:
+        stack.callback(undo)
+        yield
+        stack.pop_all()
 
 
 class Storage(ABC):

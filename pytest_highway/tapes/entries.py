@@ -40,7 +40,7 @@ from pytest_highway.tool_context import LogLevel, parse_usage
 from pytest_highway.tools import Registry
 
 if TYPE_CHECKING:
-    from pytest_highway.engine.frame import Call
+    from pytest_highway.engine.call import Call
 
 __all__ = [
     "Deck",

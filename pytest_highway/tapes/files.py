@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pytest_highway.editing.edit import create_file, replace_file
+from pytest_highway.editing.edit import replace_file
 from pytest_highway.errors import Diagnostic, SourceError
+from pytest_highway.placing import create_file
 from pytest_highway.reading.document import MAX_BYTES
 from pytest_highway.reading.sourcetext import load
 from pytest_highway.tapes.codec import parse_tape, tape_text

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from pytest_highway.clock import VirtualClock
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer, Unretryable
-from pytest_highway.engine.frame import Call
 from pytest_highway.runners.executors import InlineRunner
 from pytest_highway.tapes.entries import (
     Entry,

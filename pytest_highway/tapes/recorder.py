@@ -21,8 +21,8 @@ from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from pytest_highway.clock import SystemClock, VirtualClock
+from pytest_highway.engine.call import Call
 from pytest_highway.engine.effects import Answer, Unretryable
-from pytest_highway.engine.frame import Call
 from pytest_highway.events import Event, HttpRequested, MemoryWritten
 from pytest_highway.runners.executors import PATIENCE, InlineRunner, Stopped
 from pytest_highway.runners.real_runner import RealRunner

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_highway.errors import did_you_mean, listed
+from pytest_highway.steps.shell_reads import shell_reads
 from pytest_highway.steps.shells import DEFAULT_SHELL, SHELLS
 from pytest_highway.toolbox.process import run_checked
 from pytest_highway.tools import ToolContext, ToolError, tool
@@ -52,9 +53,6 @@ def _starting(shell: str) -> tuple[str, ...]:
 
 def _check_values(context: ToolContext, command: str) -> None:
     """A variable without a value would be the empty text, and `rm -r ${folder}/*` a disaster."""
-    # Imported here: its patterns take a while to compile, and tasks do without.
-    from pytest_highway.steps.shell_reads import shell_reads
-
     for read in shell_reads(command):
         is_null = context.variables.get(read.name, "") is None and read.name not in context.env
         if is_null and read.braced and not read.guarded:
