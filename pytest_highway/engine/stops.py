@@ -39,13 +39,12 @@ class Stops:
         node, run = frame.node, frame.run
         if run.frames.get(node.index) is not frame or frame.stopped is not None:
             return
-        inside = list(_members(run, node))
+        inside = [each for each in _members(run, node) if not each.is_finally]
         frames = [run.frames[each.index] for each in inside if each.index in run.frames]
         self._withdraw(each for start in (frame, *frames) for each in _with_children(start, False))
         cancelled = Outcome("cancelled", reason=f"{frame.path} timed out")
         for each in inside:
-            if not each.is_finally:
-                self._stop_node(run, each, cancelled)
+            self._stop_node(run, each, cancelled)
         text = f"not done within {shown_duration(seconds)}"
         outcome = Outcome("timed_out", fault=Fault("TimeoutError", text, frame.path))
         self._stop_node(run, node, outcome, cancelled.reason)
