@@ -35,7 +35,7 @@ def scope_fault(run: ScopeRun) -> Fault | None:
     if run.is_sound:
         return None
     nodes = run.scope.nodes
-    return _first_fault(run, (each for each in run.scope.order if nodes[each].member_of is None))
+    return _first_fault(run, (each for each in run.scope.order if not _is_inside(nodes, each)))
 
 
 def fault_in(run: ScopeRun, members: Iterable[int]) -> Fault | None:
@@ -43,6 +43,14 @@ def fault_in(run: ScopeRun, members: Iterable[int]) -> Fault | None:
     if run.is_sound:
         return None
     return _first_fault(run, sorted(members, key=run.scope.graph.rank.__getitem__))
+
+
+def _is_inside(nodes: Sequence[Node], index: int) -> bool:
+    """Whether a node counts through a parallel: a member, or what stands in for one."""
+    node = nodes[index]
+    while node.member_of is None and node.fallback_for is not None:
+        node = nodes[node.fallback_for]
+    return node.member_of is not None
 
 
 def _first_fault(run: ScopeRun, ordered: Iterable[int]) -> Fault | None:
@@ -86,9 +94,10 @@ def output_of(plan: Plan, run: ScopeRun) -> object:
     """The value of a workflow that succeeded: its `output`, else its last successful task's."""
     if plan.output is not None:
         return plan.output.render(run.roots)
+    nodes = run.scope.nodes
     for index in reversed(run.scope.order):
-        node, end = run.scope.nodes[index], run.ends[index]
-        is_beside = node.kind == "condition" or node.is_finally or node.member_of is not None
+        node, end = nodes[index], run.ends[index]
+        is_beside = node.kind == "condition" or node.is_finally or _is_inside(nodes, index)
         if not is_beside and end is not None and end.status == "success":
             return end.value
     return None

@@ -31,7 +31,7 @@ class Stops:
         """Cancel all of a scope."""
         self._withdraw(_running(run, force))
         for node in run.scope.nodes:
-            if force or not node.is_finally:
+            if force or not node.is_cleaning:
                 self._stop_node(run, node, Outcome("cancelled", reason=reason), force=force)
 
     def expire(self, frame: ExecutionFrame, seconds: float) -> None:
@@ -39,7 +39,7 @@ class Stops:
         node, run = frame.node, frame.run
         if run.frames.get(node.index) is not frame or frame.stopped is not None:
             return
-        inside = [each for each in _members(run, node) if not each.is_finally]
+        inside = list(_stopped_with(run, node))
         frames = [run.frames[each.index] for each in inside if each.index in run.frames]
         self._withdraw(each for start in (frame, *frames) for each in _with_children(start, False))
         cancelled = Outcome("cancelled", reason=f"{frame.path} timed out")
@@ -86,7 +86,7 @@ class Stops:
 def _running(run: ScopeRun, force: bool) -> Iterator[ExecutionFrame]:
     """The open tasks of a scope that a stop concerns, those of its iterations included."""
     for index, frame in run.frames.items():
-        if force or not run.scope.nodes[index].is_finally:
+        if force or not run.scope.nodes[index].is_cleaning:
             yield from _with_children(frame, force)
 
 
@@ -96,9 +96,10 @@ def _with_children(frame: ExecutionFrame, force: bool) -> Iterator[ExecutionFram
         yield from _running(child, force)
 
 
-def _members(run: ScopeRun, node: Node) -> Iterator[Node]:
-    """The members of a parallel, and of parallels among them."""
+def _stopped_with(run: ScopeRun, node: Node) -> Iterator[Node]:
+    """The members of a parallel, and of parallels among them, but for `finally` tasks."""
     for each in node.members:
         member = run.scope.nodes[each]
-        yield member
-        yield from _members(run, member)
+        if not member.is_finally:
+            yield member
+            yield from _stopped_with(run, member)
