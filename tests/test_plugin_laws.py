@@ -149,7 +149,7 @@ FLOORS = [
         "steps: dialect models doing names arguments calls translation",
         "planning: relations guards reads result_reads open_reads conflicts lints checks",
         "engine: frame effects rules judging precedence resuming",
-        """cases: models origins products sharing rendering declared scripts declarations checks
+        """cases: models origins products sharing rendering declared scripts declarations checks lints
         golden""",
         "conversion: made",
     ],
