@@ -20,7 +20,7 @@ from pytest_highway.planning.plan import Node, Plan
 __all__ = [
     "EVALUATION_FAULTS",
     "fault_in",
-    "has_failed_finally",
+    "finally_fault",
     "output_of",
     "scope_fault",
     "told",
@@ -65,8 +65,14 @@ def _first_fault(run: ScopeRun, ordered: Iterable[int]) -> Fault | None:
 
 
 def _critical_fault(run: ScopeRun, node: Node) -> Fault | None:
+    if node.index in run.replaced or not _is_critical(run, node):
+        return None
+    return _fault_of(run, node)
+
+
+def _fault_of(run: ScopeRun, node: Node) -> Fault | None:
     end = run.ends[node.index]
-    if end is None or node.index in run.replaced or not _is_critical(run, node):
+    if end is None:
         return None
     if end.status in BAD:
         return end.fault or Fault("Failed", end.reason, end.path)
@@ -82,12 +88,17 @@ def _is_critical(run: ScopeRun, node: Node) -> bool:
     return node.critical
 
 
-def has_failed_finally(run: ScopeRun) -> bool:
-    """Whether a `finally` task of a scope failed, which fails a cancelled run, too."""
-    return any(
-        end is not None and end.status in BAD and node.is_finally and node.index not in run.replaced
-        for node, end in zip(run.scope.nodes, run.ends, strict=True)
-    )
+def finally_fault(run: ScopeRun) -> Fault | None:
+    """The first failure of a `finally` task of a scope, which fails a cancelled run, too.
+
+    That of a member as well: its parallel was cancelled, and had ended before.
+    """
+    for index in run.scope.order:
+        node, end = run.scope.nodes[index], run.ends[index]
+        is_bad = end is not None and end.status in BAD and index not in run.replaced
+        if node.is_finally and is_bad:
+            return _fault_of(run, node)
+    return None
 
 
 def output_of(plan: Plan, run: ScopeRun) -> object:
