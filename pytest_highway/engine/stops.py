@@ -34,6 +34,13 @@ class Stops:
             if force or not node.is_cleaning:
                 self._stop_node(run, node, Outcome("cancelled", reason=reason), force=force)
 
+    def stop_iterations(self, frame: ExecutionFrame, reason: str) -> None:
+        """Cancel all that a loop has entered; no call of it begins where another one ends."""
+        runs = list(frame.entered.open.values())
+        self._withdraw(each for run in runs for each in _running(run, force=False))
+        for run in runs:
+            self.stop_scope(run, reason)
+
     def expire(self, frame: ExecutionFrame, seconds: float) -> None:
         """End an operator as timed out, with all that it started, unless it has ended."""
         node, run = frame.node, frame.run
