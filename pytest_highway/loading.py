@@ -17,6 +17,7 @@ from pathlib import Path
 from pytest_highway.cases.checks import check_case
 from pytest_highway.cases.declarations import Case, read_cases, read_defaults
 from pytest_highway.cases.declared import Declared
+from pytest_highway.cases.lints import lint_cases
 from pytest_highway.cases.models import TestFile
 from pytest_highway.errors import Diagnostic, SourceError
 from pytest_highway.planning.nesting import load_plan
@@ -102,7 +103,7 @@ def _load(file: Path, shown: str, registry: Registry, max_bytes: int) -> Loaded:
         told = {(each.path, each.position) for each in unread}
         news = [each for each in faults if (each.path, each.position) not in told]
         raise SourceError(without_consequences([*unread, *news]))
-    return Loaded(document, plan, tuple(cases), tuple(warnings))
+    return Loaded(document, plan, tuple(cases), (*warnings, *lint_cases(cases, plan)))
 
 
 def _read(file: Path, shown: str, max_bytes: int) -> tuple[Document, list[Diagnostic]]:

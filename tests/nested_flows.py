@@ -75,9 +75,15 @@ def flows(draw: st.DrawFn, *, calm: bool = False) -> dict[str, Operator]:
             )
         tasks[str(operator["task_id"])] = operator
     if draw(st.booleans()):
-        name = names.next("clean")
-        tasks[name] = {"task_id": name, "function": "app.ask", "finally": True}
+        clean = _cleaning(draw, names, calm)
+        tasks[str(clean["task_id"])] = clean
     return tasks
+
+
+def _cleaning(draw: st.DrawFn, names: _Names, calm: bool) -> Operator:
+    """A `finally` task, or a composite that is one."""
+    kind = draw(st.sampled_from(["task", "task", "parallel", "foreach"]))
+    return {**OPERATORS[kind](draw, names, 1, calm), "finally": True}
 
 
 def _sequence(draw: st.DrawFn, names: _Names, depth: int, calm: bool, count: int) -> list[Operator]:
@@ -157,7 +163,8 @@ def _body(draw: st.DrawFn, names: _Names, depth: int, calm: bool) -> list[Operat
     if draw(st.booleans()):
         body[-1]["dependencies"] = []
     if draw(st.integers(0, 3)) == 3:
-        body.append({"task_id": names.next("clean"), "function": "app.ask", "finally": True})
+        body.append(_cleaning(draw, names, calm) if depth else _task(draw, names, 0, calm))
+        body[-1]["finally"] = True
     return body
 
 

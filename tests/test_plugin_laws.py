@@ -152,7 +152,7 @@ FLOORS = [
         "planning: relations guards reads result_reads open_reads conflicts lints checks",
         "engine: frame call effects rules judging precedence resuming",
         """cases: models origins products sharing rendering declared answers scripts declarations
-        checks golden""",
+        checks lints golden""",
         "conversion: made",
     ],
     [

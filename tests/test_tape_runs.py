@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
 from textwrap import dedent, indent
+from types import SimpleNamespace
 
 import pytest
+from real_calls import LooseCall
+from tape_tools import seven
 
 from pytest_highway.cases.simulation import CaseRun, run_case
+from pytest_highway.clock import VirtualClock
+from pytest_highway.engine.effects import Answer
 from pytest_highway.engine.run import Interrupted
 from pytest_highway.engine.sections import FileLocks
 from pytest_highway.errors import HighwayError
@@ -20,6 +26,7 @@ from pytest_highway.loading import Loaded, load_file
 from pytest_highway.serialization import to_json
 from pytest_highway.tapes.codec import parse_tape, tape_text
 from pytest_highway.tapes.entries import Entry, Tape, TapeUse
+from pytest_highway.tapes.recorder import Recorder
 from pytest_highway.tools import discover
 
 REGISTRY = discover(["real_tools", "tape_tools"], entry_points=False)
@@ -214,6 +221,63 @@ def test_an_answer_that_had_to_wait_for_the_engine_is_in_time(tmp_path: Path) ->
     done, tape = recorded(loaded(tmp_path, tasks))
     assert done.result.status == "success"
     assert tape.calls["quick"].seconds < tape.calls["block"].seconds
+
+
+class TapedCall(LooseCall):
+    """A call that did nothing but answer."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(seven)
+        self.path = path
+        self.records: list[object] = []
+        self.services.memory = SimpleNamespace(values_by_key={})
+
+
+class Watched:
+    """A runner whose first call is out until the recorder waits for it; moves the recorder's watch.
+
+    The second call ends after `seconds`, the first half a millisecond later.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.moment = 0.0
+        self.on_end: Callable[[object], None] = lambda call: None
+        self._seconds = seconds
+        self._out: list[LooseCall] = []
+
+    def now(self) -> float:
+        return self.moment
+
+    def start(self, call: LooseCall) -> Answer | None:
+        self._out.append(call)
+        if len(self._out) == 1:
+            return None
+        self.moment = self._seconds
+        return Answer("second")
+
+    def wait(self, seconds: float | None) -> list[tuple[LooseCall, Answer]]:
+        self.moment += 0.0005
+        self.on_end(self._out[0])
+        return [(self._out[0], Answer("first"))]
+
+
+@pytest.mark.parametrize("milliseconds", range(1, 40))
+def test_of_two_calls_that_end_at_one_moment_the_first_begun_answers_first(
+    monkeypatch: pytest.MonkeyPatch, milliseconds: int
+) -> None:
+    """As in the replay, at whichever moments of the clock: no sum of floats makes one late."""
+    inner = Watched(milliseconds / 1000)
+    monkeypatch.setattr("pytest_highway.tapes.recorder.SystemClock", lambda: inner)
+    for start in range(40):
+        inner = Watched(milliseconds / 1000)
+        clock = VirtualClock()
+        clock.advance(start / 1000)
+        use = TapeUse(None, records=True, allows_effects=True)
+        recorder = Recorder(inner, clock, lambda call: True, use)
+        calls = [TapedCall("a"), TapedCall("b")]
+        for call in calls:
+            recorder.start(call)
+        assert [found for found, _ in recorder.wait(None)] == calls[:1]
 
 
 def test_stubs_beside_the_tape_are_not_recorded(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pytest_highway.planning.plan import Node, Plan
 __all__ = [
     "EVALUATION_FAULTS",
     "fault_in",
-    "has_failed_finally",
+    "finally_fault",
     "output_of",
     "scope_fault",
     "told",
@@ -35,7 +35,7 @@ def scope_fault(run: ScopeRun) -> Fault | None:
     if run.is_sound:
         return None
     nodes = run.scope.nodes
-    return _first_fault(run, (each for each in run.scope.order if nodes[each].member_of is None))
+    return _first_fault(run, (each for each in run.scope.order if not _is_inside(nodes, each)))
 
 
 def fault_in(run: ScopeRun, members: Iterable[int]) -> Fault | None:
@@ -43,6 +43,14 @@ def fault_in(run: ScopeRun, members: Iterable[int]) -> Fault | None:
     if run.is_sound:
         return None
     return _first_fault(run, sorted(members, key=run.scope.graph.rank.__getitem__))
+
+
+def _is_inside(nodes: Sequence[Node], index: int) -> bool:
+    """Whether a node counts through a parallel: a member, or what stands in for one."""
+    node = nodes[index]
+    while node.member_of is None and node.fallback_for is not None:
+        node = nodes[node.fallback_for]
+    return node.member_of is not None
 
 
 def _first_fault(run: ScopeRun, ordered: Iterable[int]) -> Fault | None:
@@ -57,8 +65,14 @@ def _first_fault(run: ScopeRun, ordered: Iterable[int]) -> Fault | None:
 
 
 def _critical_fault(run: ScopeRun, node: Node) -> Fault | None:
+    if node.index in run.replaced or not _is_critical(run, node):
+        return None
+    return _fault_of(run, node)
+
+
+def _fault_of(run: ScopeRun, node: Node) -> Fault | None:
     end = run.ends[node.index]
-    if end is None or node.index in run.replaced or not _is_critical(run, node):
+    if end is None:
         return None
     if end.status in BAD:
         return end.fault or Fault("Failed", end.reason, end.path)
@@ -74,21 +88,27 @@ def _is_critical(run: ScopeRun, node: Node) -> bool:
     return node.critical
 
 
-def has_failed_finally(run: ScopeRun) -> bool:
-    """Whether a `finally` task of a scope failed, which fails a cancelled run, too."""
-    return any(
-        end is not None and end.status in BAD and node.is_finally and node.index not in run.replaced
-        for node, end in zip(run.scope.nodes, run.ends, strict=True)
-    )
+def finally_fault(run: ScopeRun) -> Fault | None:
+    """The first failure of a `finally` task of a scope, which fails a cancelled run, too.
+
+    That of a member as well: its parallel was cancelled, and had ended before.
+    """
+    for index in run.scope.order:
+        node, end = run.scope.nodes[index], run.ends[index]
+        is_bad = end is not None and end.status in BAD and index not in run.replaced
+        if node.is_finally and is_bad:
+            return _fault_of(run, node)
+    return None
 
 
 def output_of(plan: Plan, run: ScopeRun) -> object:
     """The value of a workflow that succeeded: its `output`, else its last successful task's."""
     if plan.output is not None:
         return plan.output.render(run.roots)
+    nodes = run.scope.nodes
     for index in reversed(run.scope.order):
-        node, end = run.scope.nodes[index], run.ends[index]
-        is_beside = node.kind == "condition" or node.is_finally or node.member_of is not None
+        node, end = nodes[index], run.ends[index]
+        is_beside = node.kind == "condition" or node.is_finally or _is_inside(nodes, index)
         if not is_beside and end is not None and end.status == "success":
             return end.value
     return None

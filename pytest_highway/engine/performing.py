@@ -152,8 +152,7 @@ class Performer:
         return True
 
     def _cancel_open(self, frame: ExecutionFrame, effect: CancelOpen) -> bool:
-        for run in list(frame.entered.open.values()):
-            self._stops.stop_scope(run, effect.reason)
+        self._stops.stop_iterations(frame, effect.reason)
         return False
 
     def _record(self, frame: ExecutionFrame, effect: Record) -> bool:

@@ -26,7 +26,7 @@ from pytest_highway.engine.endings import Endings
 from pytest_highway.engine.frame import ExecutionFrame, RunServices, ScopeRun
 from pytest_highway.engine.judging import (
     EVALUATION_FAULTS,
-    has_failed_finally,
+    finally_fault,
     output_of,
     scope_fault,
     told,
@@ -384,6 +384,6 @@ class Engine:
             except EVALUATION_FAULTS as error:
                 fault = Fault(type(error).__name__, f"output: {told(run, error)}")
                 status = "failed"
-        elif status == "cancelled" and has_failed_finally(run):
-            status = "failed"
+        elif status == "cancelled" and (failed := finally_fault(run)) is not None:
+            status, fault = "failed", fault or failed
         return RunEnded(self.clock.now(), status, fault, output)

@@ -32,21 +32,27 @@ class Stops:
         """Cancel all of a scope."""
         self._withdraw(_running(run, force))
         for node in run.scope.nodes:
-            if force or not node.is_finally:
+            if force or not node.is_cleaning:
                 self._stop_node(run, node, Outcome("cancelled", reason=reason), force=force)
+
+    def stop_iterations(self, frame: ExecutionFrame, reason: str) -> None:
+        """Cancel all that a loop has entered; no call of it begins where another one ends."""
+        runs = list(frame.entered.open.values())
+        self._withdraw(each for run in runs for each in _running(run, force=False))
+        for run in runs:
+            self.stop_scope(run, reason)
 
     def expire(self, frame: ExecutionFrame, seconds: float) -> None:
         """End an operator as timed out, with all that it started, unless it has ended."""
         node, run = frame.node, frame.run
         if run.frames.get(node.index) is not frame or frame.stopped is not None:
             return
-        inside = list(_members(run, node))
+        inside = list(_stopped_with(run, node))
         frames = [run.frames[each.index] for each in inside if each.index in run.frames]
         self._withdraw(each for start in (frame, *frames) for each in _with_children(start, False))
         cancelled = Outcome("cancelled", reason=f"{frame.path} timed out")
         for each in inside:
-            if not each.is_finally:
-                self._stop_node(run, each, cancelled)
+            self._stop_node(run, each, cancelled)
         text = f"not done within {shown_duration(seconds)}"
         outcome = Outcome("timed_out", fault=Fault("TimeoutError", text, frame.path))
         self._stop_node(run, node, outcome, cancelled.reason)
@@ -88,7 +94,7 @@ class Stops:
 def _running(run: ScopeRun, force: bool) -> Iterator[ExecutionFrame]:
     """The open tasks of a scope that a stop concerns, those of its iterations included."""
     for index, frame in run.frames.items():
-        if force or not run.scope.nodes[index].is_finally:
+        if force or not run.scope.nodes[index].is_cleaning:
             yield from _with_children(frame, force)
 
 
@@ -98,9 +104,10 @@ def _with_children(frame: ExecutionFrame, force: bool) -> Iterator[ExecutionFram
         yield from _running(child, force)
 
 
-def _members(run: ScopeRun, node: Node) -> Iterator[Node]:
-    """The members of a parallel, and of parallels among them."""
+def _stopped_with(run: ScopeRun, node: Node) -> Iterator[Node]:
+    """The members of a parallel, and of parallels among them, but for `finally` tasks."""
     for each in node.members:
         member = run.scope.nodes[each]
-        yield member
-        yield from _members(run, member)
+        if not member.is_finally:
+            yield member
+            yield from _stopped_with(run, member)

@@ -190,13 +190,19 @@ class _Linker:
             node.fallback, target.fallback_for = target.index, node.index
 
     def _mark_cleaning(self) -> None:
-        """What stands in for a `finally` task may be needed whenever that task is."""
-        for each in [node for node in self.scope.nodes if node.is_finally]:
-            while each.is_finally and each.fallback is not None:
-                each = self.scope.nodes[each.fallback]
-                if each.is_finally:
-                    break
-                each.is_finally = True
+        """What a `finally` task starts, and what stands in for it, may be needed whenever it is."""
+        nodes = self.scope.nodes
+        todo = [node for node in nodes if node.is_finally]
+        while todo:
+            node = todo.pop()
+            if node.is_cleaning:
+                continue
+            node.is_cleaning = True
+            todo += [nodes[each] for each in node.members]
+            if node.fallback is not None:
+                stand_in = nodes[node.fallback]
+                stand_in.is_finally = stand_in.is_finally or node.is_finally
+                todo.append(stand_in)
 
     # --- edges ---------------------------------------------------------------------------------
 
@@ -305,7 +311,7 @@ class _Linker:
                 beside = [nodes[each] for each in nodes[parallel].branches[branch]]
                 rest = tuple(each.index for each in beside if not each.is_finally)
             elif others is None:
-                rest = others = tuple(each.index for each in nodes if not each.is_finally)
+                rest = others = tuple(each.index for each in nodes if not each.is_cleaning)
             else:
                 rest = others
             node.after = tuple(dict.fromkeys([*node.after, *rest]))

@@ -67,7 +67,9 @@ class Node:
     stands in the document. `targets` are a condition's nodes for true and false; `branches` are a
     parallel's members by branch, `member_of` the parallel and the branch it is a direct member
     of; `body` is a loop's, `nested` the file that a `workflow` runs. `timeout` is in seconds and
-    already bounded by `max_step_duration`. `is_step` tells that it was written as a step.
+    already bounded by `max_step_duration`. `is_step` tells that it was written as a step,
+    `is_cleaning` that a stop leaves it alone: a `finally` task, what stands in for one, and the
+    members of a parallel that is one.
     """
 
     index: int
@@ -88,6 +90,7 @@ class Node:
     branches: Mapping[str, list[int]] = field(default_factory=lambda: NO_BRANCHES)
     member_of: tuple[int, str] | None = None
     is_finally: bool = False
+    is_cleaning: bool = False
     critical: bool = True
     policy: str = "skip_dependents"
     fallback: int | None = None

@@ -132,7 +132,11 @@ class Recorder:
 
     def _missing(self, moment: float) -> float:
         """Seconds until no call that is out can end at this moment or before; 0 when none can."""
-        left = [moment - each.start - self._taken(call, each) for call, each in self._out.items()]
+        # Rounded as moments are: else one that ends at this very moment may seem to be late.
+        left = [
+            round(moment - each.start - self._taken(call, each), 6)
+            for call, each in self._out.items()
+        ]
         latest = max(left, default=-1.0)
         return latest + STEP if latest >= 0 else 0.0
 
