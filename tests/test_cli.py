@@ -38,6 +38,18 @@ def test_help_names_every_command_with_its_own_first_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("histroy", "No such command 'histroy'; did you mean 'history'?"),
+        ("xyz", "No such command 'xyz'."),
+    ],
+)
+def test_a_command_that_is_none_is_told_with_a_near_one(name: str, told: str) -> None:
+    result = highway(name)
+    assert (result.returncode, told in result.stderr) == (2, True)
+
+
 FLOW = "name: small\ntasks:\n  say: {function: tools.log.info, args: [hi]}\n"
 # What some commands need and others must not wait for.
 MODELS = {"pydantic", "yaml", "sqlite3"}

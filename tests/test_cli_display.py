@@ -75,6 +75,7 @@ def test_a_terminal_keeps_the_lines_of_what_ended(tmp_path: Path) -> None:
             f"unit: failed (T): {FAILED}",
             "deploy: upstream_failed (dependency failed: unit)",
             f"run: failed (T): unit: {FAILED}",
+            "to go on from here: the same command with --resume last",
         ]
     )
 
@@ -226,6 +227,7 @@ def test_ctrl_c_gives_the_terminal_back(tmp_path: Path) -> None:
         "wait: cancelled (T) (the run was interrupted)",
         "clean: success (T)",
         "run: cancelled (T)",
+        "to go on from here: the same command with --resume last",
         "interrupted",
     ]
 

@@ -17,6 +17,7 @@ import pytest
 from command_line import Call, call_fixture
 from highway_process import COMMAND, environment, highway, is_running
 
+from pytest_highway.cli.run import RESUMABLE
 from pytest_highway.events import TaskEnded
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 
@@ -275,7 +276,7 @@ def test_a_signal_ends_the_run_in_order_and_all_of_its_processes(name: str) -> N
         wait_for(Path("pid"))
         running.send_signal(getattr(signal, name))
         _, err = running.communicate(timeout=20)
-    assert (running.returncode, err.strip()) == (130, "interrupted")
+    assert (running.returncode, err.split("\n\n")) == (130, [RESUMABLE, "interrupted\n"])
     assert (is_running(Path("pid")), Path("cleaned").exists()) == (False, True)
     assert state_of_last_run() == "cancelled"
 

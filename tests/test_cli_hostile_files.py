@@ -211,7 +211,8 @@ def test_a_path_of_odd_signs_is_told_on_one_line(tmp_path: Path) -> None:
 
 
 DENIED = [
-    (["run", "w.yaml"], 0o555, "cannot make the folder '.highway'"),
+    (["run", "w.yaml"], 0o555, "cannot make the folder '.highway': Permission denied; --history"),
+    (["run", "w.yaml"], 0o555, "--no-history nowhere"),
     (["run", "w.yaml", "--history", "files:h"], 0o555, "cannot write to h"),
     (["run", "secret.yaml"], 0o755, "'secret.yaml' is not readable"),
     (["validate"], 0o755, "the folder '"),

@@ -13,6 +13,7 @@ from real_calls import PATIENCE, content_of, gone, started
 from terminals import COMMAND, plain_environment
 
 from pytest_highway.cli.main import main
+from pytest_highway.cli.run import RESUMABLE
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
 from pytest_highway.storage.records import RunRecord
 
@@ -203,6 +204,53 @@ def test_another_value_is_resumed_only_when_told_to(highway: Highway) -> None:
     code, _, err = highway("--resume", "last", "--var", "code=0")
     assert (code, "variable 'code' was 3 and would be 0" in err) == (2, True)
     assert highway("--resume", "last", "--var", "code=0", "--accept-changes")[0] == 0
+
+
+TWO = """\
+name: two
+steps:
+  - {id: build, run: echo build >> calls}
+  - {id: check, depends_on: [build], run: test -f mended}
+"""
+
+
+def test_what_is_taken_from_the_record_is_shown_so(highway: Highway) -> None:
+    """It neither starts nor takes time; what runs now does."""
+    Path("gate.yaml").write_text(TWO)
+    highway()
+    Path("mended").touch()
+    code, out, _ = highway("--resume", "last")
+    assert (code, Path("calls").read_text()) == (0, "build\n")
+    assert out.splitlines()[:2] == ["build: success (from the record)", "check: started"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--var", "code=3"], f"{RESUMABLE}\n"),
+        ([], ""),
+        (["--var", "code=3", "--no-history"], ""),
+        (["--var", "code=3", "--json"], f"{RESUMABLE}\n"),
+        (["--case", "bad"], ""),
+    ],
+)
+def test_how_to_go_on_is_told_where_that_can_be(
+    highway: Highway, arguments: list[str], told: str
+) -> None:
+    assert highway(*arguments)[2] == told
+
+
+def test_the_last_run_is_that_of_the_same_workflow(highway: Highway) -> None:
+    """Another one that came to a good end in between does not make this one a success."""
+    highway("--var", "code=3")
+    [failed] = recorded()
+    Path("gate.yaml").write_text(TWO.replace("test -f", "true"))
+    assert highway()[0] == 0
+    code, _, err = highway("--resume", failed.id)
+    assert (code, "it is one of workflow 'gate', and this is 'two'" in err) == (2, True)
+    Path("gate.yaml").write_text(FLOW)
+    code, _, _ = highway("--resume", "last", "--var", "code=0", "--accept-changes")
+    assert (code, recorded()[0].resumes) == (0, failed.id)
 
 
 SLEEPY = """\

@@ -187,7 +187,7 @@ def test_a_missing_golden_fails_and_says_how_to_make_it(
     text = "tests:\n  happy:\n    params: {x: {}}\n    expect: {transcript: golden}\n"
     root = write({"workflows/a.yaml": BARE + text})
     command = "pytest 'workflows/a.yaml::happy[x]' --highway-update-new"
-    assert report(pytester)[-1] == f"to create golden/a.yaml/happy[x].log: {command}"
+    assert report(pytester)[-1] == f"to create workflows/golden/a.yaml/happy[x].log: {command}"
     assert not (root / "workflows/golden").exists()
 
 

@@ -357,7 +357,7 @@ def test_a_killed_session_leaves_what_a_real_run_had_done(
     assert (first.path, first.status) == ("first", "success")
     for command, code, told in (
         ([*RESUME, found.id], 2, "it is one of w.workflow.yaml::it"),
-        ([*RESUME, "last"], 2, "cannot be resumed"),
+        ([*RESUME, "last"], 2, "the history has no run of workflow"),
         (["history", "prune", "--keep", "0"], 0, f"removed {found.id}"),
     ):
         done = highway(*command, "--history", address)

@@ -65,7 +65,7 @@ def compile_scripts(
     """The scripts of a case, and what is wrong with them."""
     compiler = _Compiler(case, registry)
     stubs = {
-        name: compiler.script(name, entries, _parts_of(name, declared))
+        name: compiler.script(name, entries, _parts_of(name, declared, registry))
         for name, entries in case.model.stubs.items()
         if not stands_for_nothing(name, case, declared)
     }
@@ -93,9 +93,15 @@ def stands_for_nothing(name: str, case: Case, declared: Declared) -> bool:
     return not any(each.kind == "task" for each in declared.named(name))
 
 
-def _parts_of(name: str, declared: Declared) -> tuple[str, ...]:
-    """The parts of a finished process that a stub may tell; none where it answers no process."""
-    found = [each for each in declared.calling(name) if each.tool in PROCESS_TOOLS]
+def _parts_of(name: str, declared: Declared, registry: Registry) -> tuple[str, ...]:
+    """The parts of a finished process that a stub may tell; none where it answers no process.
+
+    A name that means nothing is a fault of its own (see `checks`), and what stands below it none.
+    """
+    called = declared.calling(name)
+    if not called and name not in registry:
+        return tuple(FINISHED)
+    found = [each for each in called if each.tool in PROCESS_TOOLS]
     if not found and name not in PROCESS_TOOLS:
         return ()
     return tuple(FINISHED) if any(each.is_step for each in found) else tuple(FINISHED)[:-1]

@@ -13,7 +13,9 @@
 
 A task is queued when it has to wait for a place at its tool, a slot or a lock; its time counts from
 there. A failed attempt is told with what follows it: a further one, or the end of its task.
-Everything is a function of the log, so that a run which is taken up shows what it repeats as well.
+Everything is a function of the log, so that a run which is taken up shows what it repeats as well:
+
+    lint: success (from the record)
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from pytest_highway.events import (
     RunEnded,
     ScopeEntered,
     TaskEnded,
+    TaskRepeated,
     TaskStarted,
     WaitOpened,
 )
@@ -43,6 +46,7 @@ from pytest_highway.tool_context import joined_streams
 __all__ = ["PlainDisplay", "printed_by", "seconds_of"]
 
 SHOWN_LINES = 200  # of what a process printed
+RECORDED = " (from the record)"
 SHOWN_LEVELS = frozenset({"info", "warning", "error"})
 
 
@@ -65,6 +69,7 @@ class PlainDisplay:
         self._failures: dict[str, AttemptEnded] = {}  # the last one of a task that goes on
         self._moved: frozenset[str] = frozenset()  # tasks that the events shown now tell more of
         self._queued: set[str] = set()
+        self._repeated: set[str] = set()  # tasks that were wholly taken from a record
 
     def observe(self, log: Sequence[Event]) -> None:
         """Show what is new in the log."""
@@ -74,8 +79,12 @@ class PlainDisplay:
             self.show_all(new)
 
     def show_all(self, events: Sequence[Event]) -> None:
-        """Show events that are new: all that happened since the run last had to wait."""
+        """Show events that are new: all that happened since the run last had to wait.
+
+        What is repeated has not started now, so all are looked at first.
+        """
         self._moved = frozenset(_mover(event) for event in events if type(event) is not TaskStarted)
+        self._repeated.update(e.path for e in events if type(e) is TaskRepeated and e.wholly)
         for event in events:
             if (path := _mover(event)) in self._queued:
                 self._queued.remove(path)
@@ -107,8 +116,15 @@ class PlainDisplay:
             after = f"retry in {seconds_of(event.delay)}" if event.delay else "retry"
             words = f"attempt {failure.attempt} failed: {failure.fault}; {after}"
         else:
-            words = _words_of(event, self._started.get(event.path))
+            words = _words_of(event, self._took(event))
         return "\n".join(filter(None, [words, printed]))
+
+    def _took(self, event: Event) -> str:
+        """How long a task took, or that it took nothing, as far as either is known."""
+        if event.path in self._repeated:
+            return RECORDED
+        started = self._started.get(event.path)
+        return "" if started is None else f" ({seconds_of(event.at - started)})"
 
     def say(self, line: str) -> None:
         """Print a line, or a text of many."""
@@ -134,12 +150,11 @@ def _mover(event: Event) -> str:
     return event.owner if type(event) is ScopeEntered else event.path
 
 
-def _words_of(event: Event, started: float | None) -> str:
+def _words_of(event: Event, took: str) -> str:
     """What a line says of an event behind its task; empty for one that is not shown."""
     if type(event) is TaskStarted:
-        return "started"
+        return "" if took == RECORDED else "started"
     if type(event) is TaskEnded:
-        took = "" if started is None else f" ({seconds_of(event.at - started)})"
         return f"{event.status}{took}{_why(event.reason, event.fault, event.path)}"
     if type(event) is RunEnded:
         return f"{event.status} ({seconds_of(event.at)}){_why(event.reason, event.fault)}"

@@ -19,7 +19,7 @@ from typing import NamedTuple, cast
 import click
 
 from pytest_highway.cli.streams import give_up_output, open_streams, tell
-from pytest_highway.errors import HighwayError
+from pytest_highway.errors import HighwayError, did_you_mean
 from pytest_highway.reading.collector import collector_paused
 
 __all__ = ["BAD_INPUT", "FAILED", "INTERRUPTED", "main"]
@@ -35,7 +35,7 @@ class Home(NamedTuple):
 
 
 COMMANDS: dict[str, Home] = {
-    "run": Home("run:run", "Run a workflow."),
+    "run": Home("run:run", "Run a workflow, or a plan of steps, for real."),
     "validate": Home("validate:validate", "Tell every error and warning of workflow files."),
     "graph": Home("graph:graph", "Draw a workflow."),
     "tools": Home("tools:tools", "List the tools that tasks can call."),
@@ -67,6 +67,15 @@ class Commands(click.Group):
         with collector_paused(True):
             imported = import_module(f"{__package__}.{module}")
         return cast("click.Command", getattr(imported, name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the words begin with; UsageError with a near name for none."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}{did_you_mean(name, COMMANDS) or '.'}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Their lines of help, by the table alone."""

@@ -43,7 +43,7 @@ class Memory:
         """
         if self.storage is None:
             raise HighwayError("--resume needs the history; leave --no-history out")
-        old = resumable(self.storage, name)
+        old = resumable(self.storage, name, new.workflow)
         if not accept_changes:
             _check_same(old, new, values)
         before = earlier_logs(self.storage, old)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from pytest_highway.cli.rehearsal import rehearse
 from pytest_highway.cli.streams import tell, unbroken
 from pytest_highway.engine.run import Interrupted
 from pytest_highway.errors import one_line
-from pytest_highway.events import Event
+from pytest_highway.events import Event, RunEnded
 from pytest_highway.loading import Loaded
 from pytest_highway.planning.plan import Plan
 from pytest_highway.redaction import ShownResult, redacted_lines
@@ -44,11 +44,15 @@ from pytest_highway.running import Settings, digest_of, run_plan
 from pytest_highway.secrets import SecretValues
 from pytest_highway.storage.lineage import NothingToResume
 from pytest_highway.storage.opening import DEFAULT_ADDRESS, open_storage
-from pytest_highway.storage.records import RunRecord, new_run_id, timestamp
+from pytest_highway.storage.recorder import Recorder
+from pytest_highway.storage.records import RunRecord, StorageError, new_run_id, timestamp
 from pytest_highway.storage.storage import Storage
 from pytest_highway.tools import Registry
 
-__all__ = ["run"]
+__all__ = ["RESUMABLE", "run"]
+
+Observer = Callable[[Sequence[Event]], None]  # of a log that grows
+RESUMABLE = "to go on from here: the same command with --resume last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,11 @@ class Options:
 @click.option("--var", "variables", multiple=True, metavar="KEY=YAML", help="Set a variable.")
 @click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="Calls at a time.")
 @click.option("--executor", metavar="MODULE:FACTORY", help="Where calls run.")
-@click.option("--resume", metavar="RUN", help="Take up a run that was cut off, or `last`.")
+@click.option(
+    "--resume",
+    metavar="RUN",
+    help="Take up a run that failed or was cut off: its id, or `last` of the workflow.",
+)
 @click.option("--accept-changes", is_flag=True, help="Resume though the file was changed.")
 @click.option("--no-history", is_flag=True, help="Do not record the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON only.")
@@ -85,7 +93,7 @@ class Options:
 def run(
     file: Path, tools: tuple[str, ...], case: str | None, dry_run: bool, **options: object
 ) -> int:
-    """Run a workflow.
+    """Run a workflow, or a plan of steps, for real.
 
     Exit codes: 0 success, 1 failed, 2 bad input, 130 interrupted.
     """
@@ -115,7 +123,8 @@ def _run_case(loaded: Loaded, registry: Registry, name: str, options: Options) -
 
 
 def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options: Options) -> int:
-    with ExitStack() as world:
+    # Advice is given when the progress has left the screen.
+    with ExitStack() as advice, ExitStack() as world:
         storage = None if options.no_history else world.enter_context(_storage(options))
         secrets = SecretValues()
         memory = Memory(
@@ -146,12 +155,8 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
             world.callback(display.close)
             observers.append(unbroken(display.observe))
 
-        def observe(log: Sequence[Event]) -> None:
-            for each in observers:
-                each(log)
-
         settings = Settings(
-            variables, options.parallel, executor, observe, beginning.before, secrets
+            variables, options.parallel, executor, _all_of(observers), beginning.before, secrets
         )
         # What a tool of the user's prints is no part of the JSON.
         aside = redirect_stdout(sys.stderr) if options.as_json else nullcontext()
@@ -159,14 +164,34 @@ def _run_for_real(plan: Plan, new: RunRecord, values: dict[str, object], options
             with aside:
                 result = run_plan(plan, settings)
         except Interrupted as interrupted:
-            if recorder is not None:
-                recorder.finish(interrupted.log)
+            _keep(recorder, interrupted.log, advice)
             raise
-        is_kept = recorder is None or recorder.finish(result.log)
+        is_kept = _keep(recorder, result.log, advice)
         if options.as_json:
             hidden = ShownResult(result.log, secrets.redactor)
             click.echo(outcome_json(hidden, "" if storage is None else record.id))
         return 0 if result.status == "success" and is_kept else FAILED
+
+
+def _all_of(observers: Sequence[Observer]) -> Observer:
+    """One observer for all."""
+
+    def observe(log: Sequence[Event]) -> None:
+        for each in observers:
+            each(log)
+
+    return observe
+
+
+def _keep(recorder: Recorder | None, log: Sequence[Event], advice: ExitStack) -> bool:
+    """Have the record of a run completed; whether all is kept. Tells how to go on, if one can."""
+    if recorder is None:
+        return True
+    is_kept = recorder.finish(log)
+    end = log[-1]
+    if is_kept and not (type(end) is RunEnded and end.status == "success"):
+        advice.callback(tell, RESUMABLE)
+    return is_kept
 
 
 def _executor(options: Options) -> AbstractContextManager[Executor | None]:
@@ -179,7 +204,13 @@ def _executor(options: Options) -> AbstractContextManager[Executor | None]:
 def _storage(options: Options) -> Storage:
     # A run that goes on from one of the history has none where there is no history.
     address, is_new = options.history or DEFAULT_ADDRESS, options.resume is None
-    return open_storage(address, create=is_new)
+    try:
+        return open_storage(address, create=is_new)
+    except StorageError as error:
+        if not is_new:
+            raise
+        what = f"{error}; --history ADDRESS records elsewhere, --no-history nowhere"
+        raise StorageError(what) from None
 
 
 def _record(file: Path, plan: Plan) -> RunRecord:

@@ -75,8 +75,9 @@ class Endings:
         key = node.result_key if success else ""
         if key:
             run.own_results[key] = value
+        now = self._services.now()
         fields = (
-            self._services.now(),
+            now,
             frame.path,
             status,
             reason,
@@ -89,7 +90,7 @@ class Endings:
         resumption = self._services.resumption
         wholly = None if resumption is None else resumption.repeats(run, node)
         if wholly is not None:
-            self._services.log.append(TaskRepeated(self.now(), frame.path, wholly))
+            self._services.log.append(TaskRepeated(now, frame.path, wholly))
         end = new_tuple(TaskEnded, fields)
         self.end(run, node, end, "live" if success else DEAD_ENDS[status])
 

@@ -90,7 +90,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "what transcripts do not show: now, uuid, or 'name: regular expression', one a line",
         type="linelist",
     )
-    parser.addini("highway_strict", "make warnings about workflows errors", type="bool")
+    parser.addini("highway_strict", "as --highway-strict", type="bool")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

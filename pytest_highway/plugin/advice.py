@@ -21,8 +21,8 @@ def accepting(file: Path, case: Case, folder: Path, failures: Sequence[Failure])
     where = os.path.relpath(file, folder)
     item = shlex.quote(f"{where}::{case.name}")
     if all(each.golden and each.difference is None for each in failures):
-        golden = golden_path(file, case.name).relative_to(file.parent)
-        return f"to create {golden.as_posix()}: pytest {item} --highway-update-new"
+        golden = os.path.relpath(golden_path(file, case.name), folder)
+        return f"to create {golden}: pytest {item} --highway-update-new"
     if len(case.model.params) > 1 and not all(each.golden for each in failures):
         # What one of them has there, all have.
         item = shlex.quote(f"{where}::{case.base}")

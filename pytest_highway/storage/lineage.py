@@ -10,20 +10,26 @@ from pytest_highway.storage.storage import Storage
 
 __all__ = ["NothingToResume", "earlier_logs", "resumable"]
 
+UNKNOWN = ""  # the workflow of a run whose record is damaged
+
 
 class NothingToResume(StorageError):
     """The run has succeeded."""
 
 
-def resumable(storage: Storage, name: str) -> RunRecord:
-    """The run to take up when a user names `name`: the newest of those that took that run up.
+def resumable(storage: Storage, name: str, workflow: str) -> RunRecord:
+    """The run of a workflow to take up when a user names `name`: the newest that took that up.
 
     A run that was killed when only its record was left to be written ends here. NothingToResume
-    when it has succeeded, StorageError when it is damaged or its process is still there.
+    when it has succeeded, StorageError when it is another workflow's, when it is damaged, or when
+    its process is still there.
     """
-    record = _named(storage, name)
+    record = _named(storage, name, workflow)
     if record.case:
         raise StorageError(f"run {record.id!r} cannot be resumed: it is one of {record.source}")
+    if record.workflow not in (workflow, UNKNOWN):
+        what = f"it is one of workflow {record.workflow!r}, and this is {workflow!r}"
+        raise StorageError(f"run {record.id!r} cannot be resumed: {what}")
     heirs = {each.resumes: each for each in reversed(storage.records())}
     while record.id in heirs:
         record = heirs[record.id]
@@ -40,11 +46,14 @@ def resumable(storage: Storage, name: str) -> RunRecord:
     return record
 
 
-def _named(storage: Storage, name: str) -> RunRecord:
-    """The run of that name; `last` is none of a test."""
-    if name == "last":
-        name = next((each.id for each in storage.records() if not each.case), name)
-    return storage.get(name)
+def _named(storage: Storage, name: str, workflow: str) -> RunRecord:
+    """The run of that name; `last` is the newest of this workflow, and none of a test."""
+    if name != "last":
+        return storage.get(name)
+    for each in storage.records():
+        if each.workflow in (workflow, UNKNOWN) and not each.case:
+            return each
+    raise StorageError(f"the history has no run of workflow {workflow!r} to resume")
 
 
 def earlier_logs(storage: Storage, record: RunRecord) -> list[Sequence[Event]]:

@@ -84,4 +84,5 @@ def _prepare(folder: Path) -> None:
         if is_new and folder.name == ".highway":
             (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"cannot make the folder {str(folder)!r}: {error}") from None
+        why = error.strerror or error
+        raise StorageError(f"cannot make the folder {str(folder)!r}: {why}") from None
