@@ -74,7 +74,7 @@ GIVEN = [
     ([], steps("echo ${nope}"), "w.yaml:4:19: 'nope' is no name of the context"),
     ([], OK + '  - {id: a, run: "true"}\n', "w.yaml:4:10: step id 'a' is taken; first at line 3"),
     (["--executor", "boom:make"], OK, "'boom:make' cannot be loaded: RuntimeError: boom"),
-    (["--resume", "nope"], OK, "has no run 'nope'"),
+    (["--resume", "nope"], OK, "there is no history at"),
     (["--history", "sqlite:w.yaml"], OK, "w.yaml: file is not a database"),
 ]
 # Inside this process, where an exception that would be a traceback fails the test by itself.
