@@ -75,7 +75,7 @@ GIVEN = [
     ([], steps("echo ${nope}"), "w.yaml:4:19: 'nope' is no name of the context"),
     ([], OK + '  - {id: a, run: "true"}\n', "w.yaml:4:10: step id 'a' is taken; first at line 3"),
     (["--executor", "boom:make"], OK, "'boom:make' cannot be loaded: RuntimeError: boom"),
-    (["--resume", "nope"], OK, "has no run 'nope'"),
+    (["--resume", "nope"], OK, "there is no history at"),
     (["--history", "sqlite:w.yaml"], OK, "w.yaml: file is not a database"),
 ]
 # Inside this process, where an exception that would be a traceback fails the test by itself.
@@ -93,8 +93,8 @@ GIVEN_HERE = [
     (["--executor", "made:broken"], OK, "'made:broken' cannot be loaded: ZeroDivisionError"),
     (["--executor", "made:nothing"], OK, "gives no concurrent.futures.Executor"),
     (["--tools", "boom"], OK, "'boom' cannot be loaded: RuntimeError: boom"),
-    (["--resume", ""], OK, "has no run ''"),
-    (["--resume", "../../etc/passwd"], OK, "has no run '../../etc/passwd'"),
+    (["--resume", ""], OK, "there is no history at"),
+    (["--resume", "../../etc/passwd"], OK, "there is no history at"),
     (["--history", "files:"], OK, "'files:' is no address of a storage"),
     (["--history", "files:w.yaml"], OK, "cannot open w.yaml"),
     (["--history", "http://x"], OK, "is no address of a storage"),

@@ -136,10 +136,11 @@ def test_resuming_makes_no_history(highway: Highway, address: str) -> None:
     assert [each.name for each in Path().iterdir()] == ["gate.yaml"]
 
 
-def test_an_unknown_run_is_not_resumed(highway: Highway) -> None:
+@pytest.mark.parametrize("name", ["x", "", "../../etc/passwd"])
+def test_an_unknown_run_is_not_resumed(highway: Highway, name: str) -> None:
     highway()
-    code, _, err = highway("--resume", "x")
-    assert (code, "has no run 'x'; it has '" in err) == (2, True)
+    code, _, err = highway("--resume", name)
+    assert (code, f"has no run {name!r}; it has '" in err) == (2, True)
 
 
 PRINTS = """\
