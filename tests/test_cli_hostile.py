@@ -158,7 +158,8 @@ def test_every_way_to_fail_is_a_failed_step_and_a_failed_run() -> None:
         "fine": "",
     }
     assert [name for name, told in wanted.items() if told not in reasons[name]] == []
-    assert (ended.returncode, tasks["fine"]["status"], ended.stderr) == (1, "success", "")
+    told = f"{RESUMABLE}\n"
+    assert (ended.returncode, tasks["fine"]["status"], ended.stderr) == (1, "success", told)
 
 
 # Prints the most memory that any child of it needed, in KiB, behind what the child prints.
