@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_highway.errors import Position, SourceError
-from pytest_highway.reading import document as module
+from pytest_highway.reading import building
 from pytest_highway.reading.document import Document, parse, read
 
 TAGS = "allowed: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map"
@@ -892,7 +892,7 @@ def test_a_stream_without_a_size_is_read_up_to_the_bound() -> None:
 @pytest.fixture
 def python_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     """PyYAML as built without libyaml."""
-    monkeypatch.setattr(module, "_PARSER", yaml.BaseLoader)
+    monkeypatch.setattr(building, "PARSER", yaml.BaseLoader)
 
 
 @pytest.mark.usefixtures("python_parser")
@@ -935,10 +935,10 @@ def test_an_unknown_complaint_of_the_parser_is_still_a_finding(
     def refuse(_: str) -> object:
         raise yaml.YAMLError("out of sorts")
 
-    monkeypatch.setattr(module, "_PARSER", refuse)
+    monkeypatch.setattr(building, "PARSER", refuse)
     assert faults("a: 1") == ["1:1: no YAML: out of sorts"]
     bare = yaml.MarkedYAMLError(problem="odd")
-    monkeypatch.setattr(module, "_PARSER", lambda _: (_ for _ in ()).throw(bare))
+    monkeypatch.setattr(building, "PARSER", lambda _: (_ for _ in ()).throw(bare))
     assert faults("a: 1") == ["1:1: wrong YAML syntax: odd"]
 
 

@@ -40,8 +40,8 @@ def refusal(before, edits):
 @pytest.fixture(params=["libyaml", "python"])
 def parser(request, monkeypatch):
     """Both of PyYAML's parsers: the other is there for systems without libyaml."""
-    loader = {"libyaml": yaml_nodes._PARSER, "python": yaml.BaseLoader}[request.param]
-    monkeypatch.setattr(yaml_nodes, "_PARSER", loader)
+    loader = {"libyaml": yaml_nodes.PARSER, "python": yaml.BaseLoader}[request.param]
+    monkeypatch.setattr(yaml_nodes, "PARSER", loader)
 
 
 def cases(table):
