@@ -143,8 +143,8 @@ FLOORS = [
     ],
     [
         "toolbox",
-        """planning: plan claims code_checks fields linking lock_checks secret_checks
-        compiler""",
+        """planning: plan claims code_checks drafts fields linking lock_checks
+        secret_checks compiler""",
         "runners: remote",
     ],
     [

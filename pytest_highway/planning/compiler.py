@@ -25,8 +25,9 @@ from pytest_highway.errors import (
 )
 from pytest_highway.planning.claims import aside_of, claim_bodies
 from pytest_highway.planning.code_checks import code_faults
+from pytest_highway.planning.drafts import Draft, Names
 from pytest_highway.planning.fields import Fields
-from pytest_highway.planning.linking import Draft, Names, link
+from pytest_highway.planning.linking import link
 from pytest_highway.planning.lock_checks import lock_faults
 from pytest_highway.planning.plan import Loc, Node, Plan, Scope
 from pytest_highway.planning.secret_checks import secret_faults
