@@ -154,6 +154,72 @@ def test_every_cut_of_a_run_with_memory_events_cache_retries_and_a_fallback() ->
         check_cut(plan, whole, cut)
 
 
+# `inner` never starts, and has ended when `flaky` begins, which lies in it and cleans up.
+OUTLIVED = {
+    "broken": {"operator_type": "condition", "condition": "1 / 0", "if_true": "outer"},
+    "outer": {
+        "operator_type": "parallel",
+        "branches": {
+            "b": [
+                {
+                    "task_id": "inner",
+                    "operator_type": "parallel",
+                    "branches": {
+                        "c": [
+                            {**ASK, "task_id": "work"},
+                            {**ASK, "task_id": "flaky", "retry": 1, "finally": True},
+                        ]
+                    },
+                },
+                {**ASK, "task_id": "last", "finally": True},
+            ]
+        },
+    },
+}
+
+
+def test_what_cleans_up_is_not_called_again_for_one_that_cleans_up_inside_what_it_follows() -> None:
+    plan = plan_of(OUTLIVED)
+    whole, calls = run(plan)
+    assert [call.path for call in calls].count("outer.b/last") == 1
+    for cut in range(len(whole.log) + 1):
+        check_cut(plan, whole, cut)
+
+
+# `outer` is a success while `clean` still runs, which lies in what was skipped.
+SKIPPED_INSIDE = {
+    "outer": {
+        "operator_type": "parallel",
+        "branches": {
+            "b": [
+                {**ASK, "task_id": "work", "result_key": "work"},
+                {
+                    "task_id": "inner",
+                    "operator_type": "parallel",
+                    "skip_if": "true",
+                    "branches": {
+                        "c": [
+                            {**ASK, "task_id": "idle"},
+                            {**ASK, "task_id": "clean", "finally": True, "result_key": "clean"},
+                        ]
+                    },
+                },
+            ]
+        },
+    },
+    "after": {**ASK, "dependencies": ["outer"]},
+    "more": {**ASK, "dependencies": ["outer", "after"]},
+}
+
+
+def test_what_outlives_a_parallel_is_no_part_of_its_value_whenever_it_ends() -> None:
+    plan = plan_of(SKIPPED_INSIDE)
+    whole, _ = run(plan)
+    assert whole.ends["outer"].value == {"b": {"work": "outer.b/work"}}
+    for cut in range(len(whole.log) + 1):
+        check_cut(plan, whole, cut)
+
+
 def test_a_run_and_the_one_that_takes_it_up_count_each_step_once() -> None:
     """At every cut: no step is counted by both, and no duration is that of a repeated one."""
     plan = plan_of(RICH)

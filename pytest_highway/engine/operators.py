@@ -277,6 +277,9 @@ def run_parallel(frame: ExecutionFrame) -> Steps:
     return Outcome("success", value)
 
 
+NEVER_STARTED = frozenset({"skipped", "upstream_failed", "cancelled"})
+
+
 def _results(run: ScopeRun, members: Iterable[int]) -> Iterator[tuple[str, object]]:
     """What the members of a branch have written, with those of parallels among them."""
     for each in members:
@@ -284,7 +287,10 @@ def _results(run: ScopeRun, members: Iterable[int]) -> Iterator[tuple[str, objec
         end = run.value_of(node)
         if node.result_key and end is not None:
             yield node.result_key, end.value
-        yield from _results(run, node.members)
+        ended = run.ends[each]
+        # One that never started has no results but of what cleans up in it, and that outlives it.
+        if ended is not None and ended.status not in NEVER_STARTED:
+            yield from _results(run, node.members)
 
 
 def _selected(frame: ExecutionFrame) -> list[str]:

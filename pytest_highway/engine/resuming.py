@@ -16,6 +16,7 @@ fresh; who depends on it is fresh, its other members are not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from pytest_highway.engine.frame import ScopeRun
@@ -103,7 +104,10 @@ class Resumption:
             is_fresh = True
         if is_fresh:
             self._fresh.add((run, node.index))
-            self._touched.update(_around(run, node))
+            # One that has ended never waited for it, and neither does what is around that: it is a
+            # `finally` member, which outlives a parallel that never started.
+            open_ = takewhile(lambda place: place[0].ends[place[1]] is None, _around(run, node))
+            self._touched.update(open_)
         return None
 
     def repeats(self, run: ScopeRun, node: Node) -> bool | None:
