@@ -9,12 +9,18 @@ from pathlib import Path
 
 import invariants
 import pytest
+from hypothesis import settings
 from projects import Write
 
 from pytest_highway.engine.run import Engine
 from pytest_highway.events import Event
 
 pytest_plugins = ["pytester"]
+
+# The same examples each time: a gate must not close by chance. `--hypothesis-profile=default` draws
+# new ones.
+settings.register_profile("gate", derandomize=True)
+settings.load_profile("gate")
 
 # So that the inner runs of one process share it and do not import it again each.
 import_module("pytest_highway.plugin.items")
