@@ -31,6 +31,7 @@ __all__ = [
     "holds_placeholder",
     "is_key_like",
     "looks_like_credential",
+    "may_hold_members",
     "may_hold_names",
 ]
 
@@ -136,6 +137,11 @@ def may_hold_names(text: str) -> bool:
     if "key" in lowered and any(stem in lowered for stem in KEY_STEMS):
         return True
     return "@" in lowered and "://" in lowered and USERINFO.search(text) is not None
+
+
+def may_hold_members(text: str) -> bool:
+    """The same for data as JSON: between the words of a member's name may stand any sign."""
+    return "key" in text.lower() or may_hold_names(text)
 
 
 def hide_named(text: str, *, rendered: bool = False) -> str:

@@ -195,13 +195,13 @@ def _free(key: str, taken: Mapping[str, object]) -> str:
     return free
 
 
-def _named_by_a_member(value: Mapping[str, object]) -> str:
-    """The member of `{name: …, value: …}` that its name hides; empty where none does."""
+def _named_by_a_member(value: Mapping[str, object]) -> str | None:
+    """The member of `{name: …, value: …}` that its name hides, or None."""
     for key in ("name", "key"):
         name = value.get(key)
         if isinstance(name, str) and "value" in value and is_key_like(name):
             return "value"
-    return ""
+    return None
 
 
 def _names_the_next(text: str, number: int, size: int) -> bool:

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_highway.credentials import is_key_like, looks_like_credential, may_hold_names
+from pytest_highway.credentials import (
+    is_key_like,
+    looks_like_credential,
+    may_hold_members,
+    may_hold_names,
+)
 from pytest_highway.secrets import Redactor, SecretValues
+from pytest_highway.serialization import to_json
 
 TOKEN = "t0k/en+ &é'\"\\x"
 MARK = "<secret:variables.token>"
@@ -212,6 +218,21 @@ def test_a_text_without_a_stem_is_not_searched() -> None:
     assert not may_hold_names('log: tools.log.info("hello", key=1) https://h.test/@x')
 
 
+PIECES = st.sampled_from(
+    [
+        *("api", "Key", "access", "id", "token", "PASSWORD", "sig=", "://", "@", "u:p", "https"),
+        *(" ", ".", "/", "_", "-", "&", "?", '"', "\\", "\n", "é", "\u2028", "\udc80", "x1"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_data_in_which_nothing_is_hidden_can_be_told_by_its_json(text: str) -> None:
+    """A log is not looked through where its JSON holds none of the stems."""
+    for value in ({text: "v"}, [text, "v"], {"name": text, "value": "v"}, text):
+        assert NOBODY.value(value) is value or may_hold_members(to_json(value))
+
+
 # --- data ----------------------------------------------------------------------------------------
 
 
@@ -219,6 +240,7 @@ def test_a_text_without_a_stem_is_not_searched() -> None:
     ("value", "shown"),
     [
         ({"password": "x", "user": "y"}, {"password": "<redacted>", "user": "y"}),
+        ({"": "x"}, {"": "x"}),
         (
             {"password": 12, "token": True, "secret": None},
             {"password": "<redacted>", "token": True, "secret": None},
